@@ -1,0 +1,133 @@
+//! What AWS's errors mean to us.
+
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use std::fmt;
+
+/// A call that failed, and what its failure means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudError {
+    /// As the permission is written, `iam:UpdateAccessKey`.
+    pub operation: &'static str,
+    pub kind: Kind,
+    /// AWS's error code, or what kept the call from an answer.
+    pub code: String,
+    /// AWS's words. They may quote attacker-chosen names.
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The resource does not exist.
+    Gone,
+    /// What we wanted to make is there already.
+    Exists,
+    /// AWS does not let us; trying again does not help.
+    Refused,
+    /// Throttled, unavailable, or no answer: the call may even have landed.
+    Transient,
+    Other,
+}
+
+impl CloudError {
+    /// Reads the meaning of a failed call off its error code.
+    pub fn new<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> Self {
+        let (kind, code) = match (error, error.code()) {
+            (SdkError::ServiceError(_), Some(code)) => (kind_of(code), code.to_owned()),
+            (SdkError::ConstructionFailure(_), _) => (Kind::Other, "the request could not be made".to_owned()),
+            (SdkError::TimeoutError(_), _) => (Kind::Transient, "no answer in time".to_owned()),
+            (_, Some(code)) => (Kind::Transient, code.to_owned()),
+            (_, None) => (Kind::Transient, "no answer, or one that cannot be read".to_owned()),
+        };
+        Self { operation, kind, code, message: error.message().unwrap_or_default().to_owned() }
+    }
+
+    /// An answer that came, but does not say what it must.
+    #[must_use]
+    pub fn unreadable(operation: &'static str, what: &str) -> Self {
+        Self { operation, kind: Kind::Other, code: "unexpected answer".to_owned(), message: what.to_owned() }
+    }
+
+    /// The invocation ends before the work does; the next one goes on.
+    #[must_use]
+    pub fn out_of_time(operation: &'static str) -> Self {
+        let (code, message) = ("no time left".to_owned(), "the invocation is about to end".to_owned());
+        Self { operation, kind: Kind::Transient, code, message }
+    }
+
+    /// The named resource is missing from an answer that should list it.
+    #[must_use]
+    pub fn gone(operation: &'static str, what: impl fmt::Display) -> Self {
+        Self { operation, kind: Kind::Gone, code: "not there".to_owned(), message: what.to_string() }
+    }
+}
+
+impl std::error::Error for CloudError {}
+
+impl fmt::Display for CloudError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, kind: _, code, message } = self;
+        write!(f, "{operation}: {code}")?;
+        if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
+    }
+}
+
+/// The retry classes of IAM and EC2 ("Common errors", and each operation's own list).
+fn kind_of(code: &str) -> Kind {
+    match code {
+        "NoSuchEntity"
+        | "InvalidInstanceID.NotFound"
+        | "InvalidInstanceID.Malformed"
+        | "InvalidGroup.NotFound"
+        | "InvalidNetworkInterfaceID.NotFound"
+        | "InvalidVpcID.NotFound"
+        | "InvalidPermission.NotFound"
+        | "InvalidSecurityGroupRuleId.NotFound" => Kind::Gone,
+        "EntityAlreadyExists" | "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" => Kind::Exists,
+        "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "SlowDown"
+        | "ServiceUnavailable"
+        | "Unavailable"
+        | "InternalError"
+        | "InternalFailure"
+        | "ServiceFailure"
+        | "RequestTimeout"
+        | "ConcurrentModification"
+        | "EntityTemporarilyUnmodifiable" => Kind::Transient,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AuthFailure"
+        | "UnmodifiableEntity"
+        | "OperationNotPermitted"
+        | "LimitExceeded"
+        | "RulesPerSecurityGroupLimitExceeded"
+        | "SecurityGroupLimitExceeded"
+        | "SecurityGroupsPerInterfaceLimitExceeded"
+        | "InvalidClientTokenId"
+        | "ExpiredToken"
+        | "RequestExpired"
+        | "SignatureDoesNotMatch"
+        | "OptInRequired" => Kind::Refused,
+        code if code.starts_with('5') => Kind::Transient,
+        _ => Kind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_says_whether_trying_again_can_help() {
+        let check = |code, expect| assert_eq!(kind_of(code), expect, "{code}");
+        check("NoSuchEntity", Kind::Gone);
+        check("InvalidGroup.Duplicate", Kind::Exists);
+        check("RequestLimitExceeded", Kind::Transient);
+        check("UnauthorizedOperation", Kind::Refused);
+        check("UnmodifiableEntity", Kind::Refused);
+        check("InvalidParameterValue", Kind::Other);
+    }
+}

@@ -1,0 +1,107 @@
+//! Carries out a plan: writes stage by stage, then reads everything back.
+
+use crate::aws::Cloud;
+use crate::change::Change;
+use crate::cloud_error::{CloudError, Kind};
+use crate::id::{GroupId, VpcId};
+use crate::incident::{Outcome, StepResult};
+use crate::plan::Plan;
+use crate::setting::Written;
+use futures_util::future::join_all;
+use std::time::{Duration, Instant};
+
+/// How long to wait before looking again whether a write is to be seen. IAM takes some seconds to show one everywhere.
+const LOOK_AGAIN: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1500), Duration::from_secs(2)];
+
+/// A change, and how writing it went.
+struct Tried {
+    change: Change,
+    written: Result<Written, CloudError>,
+}
+
+/// Executes the plan's steps. A step that fails stops no other; one that needs what a failed step should have made
+/// fails with it. Reading back waits for the last write, since nothing that contains may wait for a read.
+pub async fn execute(cloud: &Cloud, plan: &Plan, until: Instant) -> Vec<StepResult> {
+    let mut tried: Vec<Tried> = Vec::new();
+    for stage in &plan.stages {
+        let changes: Vec<Change> = stage.iter().map(|step| resolved(&step.change, &made(&tried))).collect();
+        tried.extend(join_all(changes.into_iter().map(|change| write(cloud, change, until))).await);
+    }
+    join_all(tried.into_iter().map(|tried| read_back(cloud, tried, until))).await
+}
+
+/// The groups that earlier stages made.
+fn made(tried: &[Tried]) -> Vec<(VpcId, GroupId)> {
+    let made = |tried: &Tried| match &tried.written {
+        Ok(Written::Made(vpc, group)) => Some((vpc.clone(), group.clone())),
+        Ok(Written::Done) | Err(_) => None,
+    };
+    tried.iter().filter_map(made).collect()
+}
+
+fn resolved(change: &Change, made: &[(VpcId, GroupId)]) -> Change {
+    let to = made.iter().fold(change.to.clone(), |value, (vpc, group)| value.resolved(vpc, group));
+    Change { to, ..change.clone() }
+}
+
+async fn write(cloud: &Cloud, change: Change, until: Instant) -> Tried {
+    let written = if change.is_already_so() {
+        Ok(Written::Done)
+    } else if let Some(vpc) = change.to.waits_for() {
+        Err(CloudError::unreadable("writing", &format!("the quarantine group of {vpc} could not be made")))
+    } else if Instant::now() >= until {
+        Err(CloudError::out_of_time("writing"))
+    } else {
+        change.setting.adjust().write(cloud, &change).await
+    };
+    Tried { change, written }
+}
+
+async fn read_back(cloud: &Cloud, tried: Tried, until: Instant) -> StepResult {
+    let Tried { change, written } = tried;
+    let outcome = match &written {
+        Ok(_) if change.is_already_so() => Outcome::AlreadySo,
+        Ok(_) => confirm(cloud, &change, until).await,
+        Err(error) => failed(cloud, &change, error).await,
+    };
+    StepResult { change, outcome }
+}
+
+/// Looks until the written value is to be seen, or time is up.
+async fn confirm(cloud: &Cloud, change: &Change, until: Instant) -> Outcome {
+    let mut waits = LOOK_AGAIN.iter();
+    loop {
+        let read = change.setting.adjust().read(cloud, change).await;
+        let wait = waits.next().filter(|wait| Instant::now() + **wait < until);
+        match (read, wait) {
+            (Ok(value), _) if value == change.to => return Outcome::Changed,
+            (_, Some(wait)) => tokio::time::sleep(*wait).await,
+            (Ok(found), None) => return Outcome::Drifted { found },
+            (Err(error), None) => return unconfirmed(&error),
+        }
+    }
+}
+
+fn unconfirmed(error: &CloudError) -> Outcome {
+    match error.kind {
+        Kind::Gone => Outcome::Gone { why: error.to_string() },
+        Kind::Transient => Outcome::Failed { why: format!("written, but not read back: {error}"), transient: true },
+        Kind::Exists | Kind::Refused | Kind::Other => {
+            Outcome::Failed { why: format!("written, but not read back: {error}"), transient: false }
+        }
+    }
+}
+
+/// A write that got no answer may have landed all the same, and one of an unknown error too: looking tells.
+async fn failed(cloud: &Cloud, change: &Change, error: &CloudError) -> Outcome {
+    match error.kind {
+        Kind::Gone => return Outcome::Gone { why: error.to_string() },
+        Kind::Refused => return Outcome::Refused { why: error.to_string() },
+        Kind::Transient | Kind::Exists | Kind::Other => {}
+    }
+    match change.setting.adjust().read(cloud, change).await {
+        Ok(value) if value == change.to => Outcome::Changed,
+        Ok(_) | Err(_) => Outcome::Failed { why: error.to_string(), transient: error.kind == Kind::Transient },
+    }
+}

@@ -1,0 +1,213 @@
+//! What became of a finding: the record that logs, metrics and messages are rendered from.
+
+use crate::change::{Change, Value};
+use crate::finding::Finding;
+use crate::plan::{NoSteps, Plan};
+use crate::policy::{Decision, Response};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One finding's handling, whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    pub finding: Finding,
+    /// One part for each subject and remediation. Empty where the finding names nothing that could be read.
+    pub parts: Vec<Part>,
+    pub started: Timestamp,
+    /// When the last containing change was read back.
+    pub contained: Option<Timestamp>,
+}
+
+/// One plan, what the policy decided for it, and what became of its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    pub plan: Plan,
+    pub decision: Decision,
+    /// In the order of the plan's steps; empty where nothing was executed.
+    pub results: Vec<StepResult>,
+}
+
+/// A step that was tried: the change as it was made, its ids known, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepResult {
+    pub change: Change,
+    pub outcome: Outcome,
+}
+
+/// What became of a step. Whatever it says was read back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Written, and read back as written.
+    Changed,
+    /// It was so before.
+    AlreadySo,
+    /// Written, but what was read back is something else.
+    Drifted { found: Value },
+    /// The resource no longer exists.
+    Gone { why: String },
+    /// AWS does not let us; trying again does not help.
+    Refused { why: String },
+    /// It did not work, or it is not known whether it did.
+    Failed {
+        why: String,
+        /// Whether trying again may help.
+        transient: bool,
+    },
+}
+
+/// What became of the finding, or of one part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Steps were tried, and none holds.
+    NotContained,
+    /// Some steps hold, others do not.
+    Partial,
+    /// AWS could not be asked, so nothing was done.
+    Failed,
+    /// Planned; a person must approve.
+    WaitingForApproval,
+    /// AWS or Quell does not allow it; a person must act.
+    Refused,
+    /// Planned, as the policy wants; nothing was changed.
+    Planned,
+    /// Every step holds.
+    Contained,
+    /// Told, as the policy wants, or as no remediation covers it.
+    Told,
+    /// The resource no longer exists.
+    Gone,
+    /// The danger the finding tells of is not there.
+    NothingToDo,
+}
+
+impl Verdict {
+    /// The words people read.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotContained => "NOT CONTAINED",
+            Self::Partial => "PARTLY CONTAINED",
+            Self::Failed => "FAILED",
+            Self::WaitingForApproval => "WAITING FOR APPROVAL",
+            Self::Refused => "REFUSED",
+            Self::Planned => "PLANNED ONLY",
+            Self::Contained => "CONTAINED",
+            Self::Told => "FOR YOUR ATTENTION",
+            Self::Gone => "RESOURCE GONE",
+            Self::NothingToDo => "NOTHING TO DO",
+        }
+    }
+
+    /// The word machines read: message attribute, metric dimension, log field.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::NotContained => "not-contained",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::WaitingForApproval => "waiting-for-approval",
+            Self::Refused => "refused",
+            Self::Planned => "planned",
+            Self::Contained => "contained",
+            Self::Told => "told",
+            Self::Gone => "gone",
+            Self::NothingToDo => "nothing-to-do",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+impl Outcome {
+    /// Whether the setting was read back as the plan wants it.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        match self {
+            Self::Changed | Self::AlreadySo => true,
+            Self::Drifted { .. } | Self::Gone { .. } | Self::Refused { .. } | Self::Failed { .. } => false,
+        }
+    }
+}
+
+impl Part {
+    /// Follows from what was read back, and from nothing else.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        if let Some(why) = &self.plan.no_steps {
+            return match why {
+                NoSteps::NothingToDo(_) => Verdict::NothingToDo,
+                NoSteps::Gone(_) => Verdict::Gone,
+                NoSteps::Refused(_) => Verdict::Refused,
+                NoSteps::NotCovered(_) => Verdict::Told,
+                NoSteps::NotObserved { .. } => Verdict::Failed,
+            };
+        }
+        match self.decision.response {
+            Response::Notify => Verdict::Told,
+            Response::Plan => Verdict::Planned,
+            Response::Approve => Verdict::WaitingForApproval,
+            Response::Contain => self.executed_verdict(),
+        }
+    }
+
+    /// Whether there is something left for a person to contain.
+    fn is_open(&self) -> bool {
+        match self.verdict() {
+            Verdict::NotContained
+            | Verdict::Partial
+            | Verdict::Failed
+            | Verdict::WaitingForApproval
+            | Verdict::Refused
+            | Verdict::Planned => true,
+            Verdict::Told => !self.plan.manual.is_empty(),
+            Verdict::Contained | Verdict::Gone | Verdict::NothingToDo => false,
+        }
+    }
+
+    /// A resource that vanished between observing and writing needs no containment of its own.
+    fn executed_verdict(&self) -> Verdict {
+        let gone = |result: &StepResult| matches!(result.outcome, Outcome::Gone { .. });
+        let (vanished, rest): (Vec<_>, Vec<_>) = self.results.iter().partition(|result| gone(result));
+        let holding = rest.iter().filter(|result| result.outcome.holds()).count();
+        match (holding, rest.len()) {
+            (0, 0) if vanished.is_empty() => Verdict::NotContained,
+            (0, 0) => Verdict::Gone,
+            (0, _) => Verdict::NotContained,
+            (holding, all) if holding == all => Verdict::Contained,
+            _ => Verdict::Partial,
+        }
+    }
+}
+
+impl Incident {
+    /// The finding's verdict: that of its worst part; partial where something holds and something else stays open.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let worst = self.parts.iter().map(Part::verdict).min();
+        let holds = self.parts.iter().any(|part| matches!(part.verdict(), Verdict::Contained | Verdict::Partial));
+        let open = self.parts.iter().any(Part::is_open);
+        if holds && open { Verdict::Partial } else { worst.unwrap_or(Verdict::Told) }
+    }
+
+    /// Whether a retry may do better: something transient stood in the way.
+    #[must_use]
+    pub fn is_worth_retrying(&self) -> bool {
+        let step = |result: &StepResult| matches!(result.outcome, Outcome::Failed { transient: true, .. });
+        let plan = |plan: &Plan| matches!(plan.no_steps, Some(NoSteps::NotObserved { transient: true, .. }));
+        self.parts.iter().any(|part| plan(&part.plan) || part.results.iter().any(step))
+    }
+
+    /// Seconds from GuardDuty's last update of the finding to the last containing change being read back.
+    #[must_use]
+    pub fn seconds_to_contain(&self) -> Option<f64> {
+        let since = self.contained?.duration_since(self.finding.updated?);
+        Some(since.as_secs_f64()).filter(|seconds| *seconds >= 0.0)
+    }
+}

@@ -1,0 +1,120 @@
+//! What the record says, in the order that people need it.
+
+use crate::change::Change;
+use crate::id::Place;
+use crate::incident::{Incident, Outcome, Part, StepResult};
+use crate::plan::Step;
+use crate::policy::Response;
+use std::collections::BTreeSet;
+use std::iter;
+
+/// The parts, the worst first, so that what is cut off at the end is the best news.
+pub(super) fn worst_first(incident: &Incident) -> Vec<&Part> {
+    let mut parts: Vec<&Part> = incident.parts.iter().collect();
+    parts.sort_by_cached_key(|part| part.verdict());
+    parts
+}
+
+/// One step of a part's plan, and what became of it.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub change: &'a Change,
+    pub why: &'a str,
+    /// None where the step was not tried.
+    pub outcome: Option<&'a Outcome>,
+    pub at: &'a Place,
+}
+
+/// The rows of the parts that were to be executed, or of those that were not.
+pub(super) fn rows<'a>(parts: &[&'a Part], executed: bool) -> Vec<Row<'a>> {
+    let wanted = |part: &&&Part| was_executed(part) == executed;
+    parts.iter().filter(wanted).flat_map(|part| rows_of(part)).collect()
+}
+
+pub(super) fn rows_of(part: &Part) -> Vec<Row<'_>> {
+    let results = part.results.iter().map(Some).chain(iter::repeat(None));
+    part.plan.steps().zip(results).map(|(step, result)| row(&part.plan.subject.at, step, result)).collect()
+}
+
+/// A result says what was done; before that, the plan says what would be.
+fn row<'a>(at: &'a Place, step: &'a Step, result: Option<&'a StepResult>) -> Row<'a> {
+    let Step { change, why } = step;
+    match result {
+        Some(StepResult { change, outcome }) => Row { change, why, outcome: Some(outcome), at },
+        None => Row { change, why, outcome: None, at },
+    }
+}
+
+fn was_executed(part: &Part) -> bool {
+    part.decision.response == Response::Contain
+}
+
+/// How many steps were planned, and how many of them hold.
+#[derive(Clone, Copy)]
+pub(super) struct Tally {
+    pub planned: usize,
+    pub tried: usize,
+    pub holding: usize,
+    /// Of those that hold, the ones that were so before.
+    pub already: usize,
+}
+
+pub(super) fn tally(incident: &Incident) -> Tally {
+    let outcomes = || incident.parts.iter().flat_map(|part| &part.results).map(|result| &result.outcome);
+    Tally {
+        planned: incident.parts.iter().map(|part| part.plan.steps().count()).sum(),
+        tried: outcomes().count(),
+        holding: outcomes().filter(|outcome| outcome.holds()).count(),
+        already: outcomes().filter(|outcome| **outcome == Outcome::AlreadySo).count(),
+    }
+}
+
+/// Something for people to do, with the commands that do it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ToDo<'a> {
+    pub at: &'a Place,
+    pub say: String,
+    pub commands: Vec<String>,
+}
+
+/// What people can do, in the order to do it: the changes that Quell did not make, then what only people can do.
+pub(super) fn to_do<'a>(parts: &[&'a Part]) -> Vec<ToDo<'a>> {
+    let mut all: Vec<ToDo> = Vec::new();
+    for part in parts {
+        all.extend(rows_of(part).into_iter().filter(|row| is_open(*row)).filter_map(by_hand));
+        let at = &part.plan.subject.at;
+        for manual in &part.plan.manual {
+            let commands = manual.command.iter().cloned().collect();
+            all.push(ToDo { at, say: manual.say.clone(), commands });
+        }
+    }
+    without_repeats(all)
+}
+
+/// The way back for each change that was made, the last first.
+pub(super) fn way_back<'a>(parts: &[&'a Part]) -> Vec<ToDo<'a>> {
+    let changed = |row: &Row| matches!(row.outcome, Some(Outcome::Changed));
+    let undo = |row: Row<'a>| {
+        let undo = row.change.undo();
+        ToDo { at: row.at, say: undo.to_string(), commands: undo.commands() }
+    };
+    rows(parts, true).into_iter().filter(changed).map(undo).filter(|undo| !undo.commands.is_empty()).rev().collect()
+}
+
+fn is_open(row: Row) -> bool {
+    match row.outcome {
+        None | Some(Outcome::Drifted { .. } | Outcome::Refused { .. } | Outcome::Failed { .. }) => true,
+        Some(Outcome::Changed | Outcome::AlreadySo | Outcome::Gone { .. }) => false,
+    }
+}
+
+fn by_hand(row: Row) -> Option<ToDo> {
+    let commands = row.change.commands();
+    (!commands.is_empty()).then(|| ToDo { at: row.at, say: format!("Make this change: {}", row.change), commands })
+}
+
+/// Parts of one finding often ask for the same; the first stays in its place.
+fn without_repeats(all: Vec<ToDo>) -> Vec<ToDo> {
+    let mut seen = BTreeSet::new();
+    all.into_iter().filter(|to_do| seen.insert(to_do.clone())).collect()
+}

@@ -1,0 +1,177 @@
+//! The sentences that every message shares: what is true now, and whether people have to act.
+
+use super::escape::{ascii, defanged};
+use super::facts::{Tally, tally, worst_first};
+use crate::finding::{Finding, FindingType};
+use crate::id::Place;
+use crate::incident::{Incident, Verdict};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, HashSet};
+
+/// SNS wants subjects below 100 characters.
+const SUBJECT: usize = 99;
+/// The longest name in a headline.
+const NAME: usize = 160;
+
+/// The verdict, about what, and where.
+pub(super) fn headline(incident: &Incident) -> String {
+    let (what, at) = about(incident);
+    format!("{}: {what} ({})", verdict(incident), place(at))
+}
+
+/// The headline, as SNS allows it in a subject: ASCII and short. What is cut is the name, not the verdict or the place.
+pub(super) fn subject(incident: &Incident) -> String {
+    let (what, at) = about(incident);
+    let (before, after) = (verdict(incident), format!(" ({})", place(at)));
+    let room = SUBJECT.saturating_sub(before.len() + 2 + after.len());
+    ascii(&format!("{before}: {}{after}", ascii(&what, room)), SUBJECT)
+}
+
+/// The subject, and whether to get up.
+pub(super) fn sms(incident: &Incident) -> String {
+    let hint = match urgency(incident) {
+        Urgency::Now => "Act now.",
+        Urgency::Decide => "Decide now.",
+        Urgency::Look => "Please look.",
+        Urgency::None => "No need to act.",
+    };
+    format!("{}. {hint} See e-mail.", subject(incident))
+}
+
+/// What of the plan holds, and nothing that was not read back.
+pub(super) fn standing(incident: &Incident) -> String {
+    let Tally { planned, tried, holding, already } = tally(incident);
+    let changes = count(planned, "change");
+    let hold = if holding == 1 { "holds" } else { "hold" };
+    match (planned, tried, holding) {
+        (0, _, _) => "Quell changed nothing.".to_owned(),
+        (_, _, 0) if incident.verdict() == Verdict::Gone => "It no longer exists. Quell changed nothing.".to_owned(),
+        (_, 0, _) => format!("Quell changed nothing. {changes} {} planned.", if planned == 1 { "is" } else { "are" }),
+        (1, _, 0) => "The one planned change was tried, and not read back as planned. Rely on nothing.".to_owned(),
+        (_, _, 0) => format!("{changes} were planned, and none was read back as planned. Rely on nothing."),
+        (1, _, _) => format!("The one planned change holds, read back{}{}.", read_back(incident), so_before(already)),
+        _ => format!("{holding} of {changes} {hold}, read back{}{}.", read_back(incident), so_before(already)),
+    }
+}
+
+fn so_before(already: usize) -> String {
+    if already == 0 { String::new() } else { format!("; {already} had been so before") }
+}
+
+fn read_back(incident: &Incident) -> String {
+    let Some(at) = incident.contained else { return String::new() };
+    let since = incident.seconds_to_contain().and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok());
+    let since = since.map(|since| format!(", {} after GuardDuty last reported it", span(since)));
+    format!(" at {}{}", second(at), since.unwrap_or_default())
+}
+
+/// How many parts ended how, where that differs.
+pub(super) fn parts(incident: &Incident) -> Option<String> {
+    let mut verdicts: BTreeMap<Verdict, usize> = BTreeMap::new();
+    for part in &incident.parts {
+        *verdicts.entry(part.verdict()).or_default() += 1;
+    }
+    let told = |(verdict, parts): (&Verdict, &usize)| format!("{parts} {}", verdict.words().to_lowercase());
+    (verdicts.len() > 1).then(|| verdicts.iter().map(told).collect::<Vec<_>>().join(", "))
+}
+
+/// How soon people have to do something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    Now,
+    Decide,
+    Look,
+    None,
+}
+
+pub(super) fn urgency(incident: &Incident) -> Urgency {
+    if incident.finding.sample {
+        return Urgency::None;
+    }
+    match incident.verdict() {
+        Verdict::NotContained | Verdict::Partial | Verdict::Failed | Verdict::Refused => Urgency::Now,
+        Verdict::WaitingForApproval | Verdict::Planned => Urgency::Decide,
+        Verdict::Told => Urgency::Look,
+        Verdict::Contained | Verdict::Gone | Verdict::NothingToDo => Urgency::None,
+    }
+}
+
+/// Whether people have to act, as an answer.
+pub(super) fn act(incident: &Incident, has_steps: bool) -> &'static str {
+    if incident.finding.sample {
+        return "No. GuardDuty made this sample finding for a test.";
+    }
+    match (incident.verdict(), has_steps) {
+        (Verdict::NotContained | Verdict::Partial | Verdict::Failed | Verdict::Refused, true) => {
+            "Yes, now. Quell did not contain it, or not all of it; what to do is below."
+        }
+        (Verdict::NotContained | Verdict::Partial | Verdict::Failed | Verdict::Refused, false) => {
+            "Yes, now. Quell did not contain it and has no steps to offer; start from the finding (LINKS)."
+        }
+        (Verdict::WaitingForApproval, _) => "Yes, decide now. Nothing happens until a person does it.",
+        (Verdict::Planned, _) => "Yes, decide now. Quell may only plan here; nothing happens until a person does it.",
+        (Verdict::Told, _) => "Yes, look at it. Quell contains nothing here.",
+        (Verdict::Contained, true) => "Not at once. The next steps are below.",
+        (Verdict::Contained, false) => "Not at once. Find out how it came about.",
+        (Verdict::Gone, _) => "Not to contain it. Find out what it was used for while it was there.",
+        (Verdict::NothingToDo, _) => "No.",
+    }
+}
+
+/// A verdict's words, and whether the finding is real.
+pub(super) fn verdict(incident: &Incident) -> String {
+    let sample = if incident.finding.sample { " (sample)" } else { "" };
+    format!("{}{sample}", incident.verdict())
+}
+
+/// The type as GuardDuty writes it; a type that nobody knows is somebody's text.
+pub(super) fn kind(kind: &FindingType) -> String {
+    if kind.is_known() { kind.to_string() } else { defanged(kind.as_str(), 200) }
+}
+
+pub(super) fn severity(finding: &Finding) -> String {
+    format!("{} ({})", finding.severity.band(), finding.severity)
+}
+
+pub(super) fn place(at: &Place) -> String {
+    format!("account {}, {}", at.account, at.region)
+}
+
+/// The finding in the console of its partition.
+pub(super) fn console(finding: &Finding) -> String {
+    let Place { partition, account: _, region } = &finding.at;
+    format!("https://{}/guardduty/home?region={region}#/findings?search=id%3D{}", partition.console(), finding.id)
+}
+
+pub(super) fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A time in UTC, to the second.
+pub(super) fn second(time: Timestamp) -> String {
+    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
+}
+
+/// A length of time in its largest unit that still says enough.
+pub(super) fn span(time: SignedDuration) -> String {
+    match time.as_secs().unsigned_abs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// The subjects' names, the worst first, and where the first one lives.
+fn about(incident: &Incident) -> (String, &Place) {
+    let finding = &incident.finding;
+    let parts = worst_first(incident);
+    let subjects: Vec<_> = match parts.as_slice() {
+        [] => finding.subjects.iter().collect(),
+        parts => parts.iter().map(|part| &part.plan.subject).collect(),
+    };
+    let Some(first) = subjects.first() else { return (kind(&finding.kind), &finding.at) };
+    let name = defanged(&first.kind.to_string(), NAME);
+    let more = subjects.iter().collect::<HashSet<_>>().len() - 1;
+    (if more == 0 { name } else { format!("{name} and {more} more") }, &first.at)
+}

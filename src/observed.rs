@@ -1,0 +1,109 @@
+//! What AWS says about a subject now, as plain data.
+
+use crate::change::{KeyStatus, Rule, Value};
+use crate::cloud_error::CloudError;
+use crate::id::{GroupId, InstanceId, InterfaceId, UniqueId, UserName, VpcId};
+use crate::policy::Tags;
+use crate::setting::QuarantineFound;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// A view of a subject: what the plan of one remediation is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observed {
+    UserKey(UserKey),
+    Role(Role),
+    Instance(Instance),
+    Exposure(Exposure),
+}
+
+/// Which view a remediation needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    UserKey,
+    Role,
+    Instance,
+    Exposure,
+}
+
+/// A view, or why there is none.
+pub type Observation = Result<Observed, CloudError>;
+
+/// A long-term key, its true owner, and the owner's quarantine policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserKey {
+    /// Whose key it is, as the account says; none if no user of the account has it.
+    pub owner: Option<Owner>,
+    pub last_used: Option<LastUsed>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Owner {
+    pub user: UserName,
+    pub status: KeyStatus,
+    /// The inline policy of the quarantine's name.
+    pub quarantine: Value,
+    pub tags: Tags,
+}
+
+/// The service and region a key was last used with, and when, as IAM says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastUsed {
+    pub service: String,
+    pub region: String,
+    pub at: Option<String>,
+}
+
+/// A role, and the policy of ours that denies the session in question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Role {
+    pub id: UniqueId,
+    pub path: String,
+    pub session_policy: Value,
+    pub tags: Tags,
+}
+
+/// An instance as it is now, and the quarantine groups there are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    pub id: InstanceId,
+    pub state: String,
+    pub interfaces: Vec<Interface>,
+    /// The groups of the quarantine's name, at most one in each VPC.
+    pub quarantine: BTreeMap<VpcId, QuarantineFound>,
+    pub tags: Tags,
+}
+
+/// A network interface that is attached to the instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    pub id: InterfaceId,
+    pub vpc: VpcId,
+    pub groups: BTreeSet<GroupId>,
+    pub addresses: Vec<IpAddr>,
+    /// An AWS service made it and manages it: its groups are not ours to set.
+    pub requester_managed: bool,
+}
+
+/// An instance's interfaces, and the rules of all their groups.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exposure {
+    pub id: InstanceId,
+    pub state: String,
+    pub interfaces: Vec<Interface>,
+    pub rules: BTreeMap<GroupId, BTreeSet<Rule>>,
+    pub tags: Tags,
+}
+
+impl Observed {
+    /// The resource's tags; none where it does not exist or has none.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        match self {
+            Self::UserKey(key) => key.owner.as_ref().map(|owner| owner.tags.clone()).unwrap_or_default(),
+            Self::Role(role) => role.tags.clone(),
+            Self::Instance(instance) => instance.tags.clone(),
+            Self::Exposure(exposure) => exposure.tags.clone(),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What would be done, as data. One value is shown to people and executed.
+
+use crate::change::Change;
+use crate::finding::Subject;
+use crate::policy::Response;
+use serde::{Deserialize, Serialize};
+
+/// What is to be done about one subject of a finding. Planning reads no clock, does no I/O and cannot fail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub subject: Subject,
+    /// The remediation that made the plan; none where no remediation covers the subject.
+    pub remediation: Option<String>,
+    /// Stages run one after the other, the steps of a stage side by side.
+    pub stages: Vec<Vec<Step>>,
+    /// Why there is no step. Always set when `stages` is empty.
+    pub no_steps: Option<NoSteps>,
+    /// What people should know: what was left out and why, what was found that was not expected.
+    pub notes: Vec<String>,
+    /// What containment by these steps does not stop.
+    pub residual: Vec<String>,
+    /// What people can do that Quell does not, in the order to do it.
+    pub manual: Vec<Manual>,
+    /// The most that may be done without a person, where the plan itself is in doubt.
+    pub at_most: Option<Limit>,
+}
+
+/// One change, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    pub change: Change,
+    pub why: String,
+}
+
+/// Why a plan has no steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoSteps {
+    /// The danger the finding tells of is not there (any more).
+    NothingToDo(String),
+    /// The resource no longer exists.
+    Gone(String),
+    /// AWS or Quell does not allow it; people must act.
+    Refused(String),
+    /// No remediation covers this.
+    NotCovered(String),
+    /// AWS could not be asked, so nothing was planned.
+    NotObserved {
+        why: String,
+        /// Whether asking again may help.
+        transient: bool,
+    },
+}
+
+/// An instruction for people, with the command that does it where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manual {
+    pub say: String,
+    pub command: Option<String>,
+}
+
+/// A lower response than the policy's, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    pub response: Response,
+    pub why: String,
+}
+
+impl Plan {
+    /// A plan of this remediation, still empty.
+    #[must_use]
+    pub fn new(subject: &Subject, remediation: &str) -> Self {
+        Self {
+            subject: subject.clone(),
+            remediation: Some(remediation.to_owned()),
+            stages: Vec::new(),
+            no_steps: None,
+            notes: Vec::new(),
+            residual: Vec::new(),
+            manual: Vec::new(),
+            at_most: None,
+        }
+    }
+
+    /// A plan that says why it has no steps.
+    #[must_use]
+    pub fn without_steps(subject: &Subject, remediation: Option<&str>, why: NoSteps) -> Self {
+        Self { remediation: remediation.map(str::to_owned), no_steps: Some(why), ..Self::new(subject, "") }
+    }
+
+    #[must_use]
+    pub fn residual(mut self, says: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.residual.extend(says.into_iter().map(Into::into));
+        self
+    }
+
+    #[must_use]
+    pub fn manual(mut self, steps: impl IntoIterator<Item = Manual>) -> Self {
+        self.manual.extend(steps);
+        self
+    }
+
+    /// All steps, in the order of their stages.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.stages.iter().flatten()
+    }
+}
+
+impl Step {
+    pub fn new(change: Change, why: impl Into<String>) -> Self {
+        Self { change, why: why.into() }
+    }
+}
+
+impl Manual {
+    pub fn say(say: impl Into<String>) -> Self {
+        Self { say: say.into(), command: None }
+    }
+
+    pub fn run(say: impl Into<String>, command: impl Into<String>) -> Self {
+        Self { say: say.into(), command: Some(command.into()) }
+    }
+}
+
+impl NoSteps {
+    /// The reason, as a sentence without its full stop.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            Self::NothingToDo(why)
+            | Self::Gone(why)
+            | Self::Refused(why)
+            | Self::NotCovered(why)
+            | Self::NotObserved { why, transient: _ } => why,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! ## When
+//! A port of an instance is probed or attacked from outside, and a security group opens it to the world.
+//!
+//! ## Plan
+//! Per group, the ingress rules by which the port is open to the world go, by rule id, IPv4 and IPv6. A rule that opens
+//! more than the port is split: what it opens besides stays open.
+//!
+//! ## Undo
+//! The rules come back with their descriptions and tags, and the parts that were kept go. Their ids are new.
+//!
+//! ## Not covered
+//! Rules for narrower networks, other groups or prefix lists stay. Connections that are open already live on.
+
+use super::Remediation;
+use crate::change::{Change, Direction, Peer, Rule, Value};
+use crate::finding::{Finding, ResourceRole, Subject, SubjectKind};
+use crate::id::GroupId;
+use crate::observed::{Exposure, Interface, Observed, View};
+use crate::plan::{Manual, NoSteps, Plan, Step};
+use crate::setting::{IngressRules, Setting};
+use ipnet::IpNet;
+use std::collections::BTreeSet;
+
+pub const REMEDIATION: Remediation = Remediation {
+    name: "exposed-port",
+    finding_types: &[
+        "Impact:EC2/WinRMBruteForce",
+        "Recon:EC2/PortProbe*",
+        "UnauthorizedAccess:EC2/RDPBruteForce",
+        "UnauthorizedAccess:EC2/SSHBruteForce",
+    ],
+    covers: |finding, subject| {
+        finding.role != Some(ResourceRole::Actor) && matches!(subject, SubjectKind::Instance { .. })
+    },
+    view: View::Exposure,
+    plan,
+};
+
+const RESIDUAL: [&str; 2] = [
+    "Connections that are open already live on, an attacker's who has got in among them.",
+    "Networks that have rules of their own, other groups and prefix lists still reach the port.",
+];
+
+/// A network wider than any that one organisation holds is the world.
+const WORLD_V4: u8 = 7;
+const WORLD_V6: u8 = 15;
+
+const LAST_PORT: i32 = 65_535;
+
+fn plan(finding: &Finding, subject: &Subject, observed: &Observed) -> Plan {
+    let plan = Plan::new(subject, REMEDIATION.name);
+    let Observed::Exposure(exposure) = observed else { return plan };
+    let Exposure { id, state, .. } = exposure;
+    let none = |why| Plan { no_steps: Some(why), ..plan.clone() };
+    if matches!(state.as_str(), "terminated" | "shutting-down") {
+        return none(NoSteps::Gone(format!("instance {id} is {state}")));
+    }
+    if finding.ports.is_empty() {
+        return none(NoSteps::NotCovered("the finding names no port".to_owned())).manual([look(exposure)]);
+    }
+    let steps: Vec<Step> =
+        exposure.rules.iter().filter_map(|(group, rules)| step(finding, exposure, group, rules)).collect();
+    let notes = prefix_lists(finding, exposure);
+    if steps.is_empty() {
+        let ports = listed(&finding.ports.iter().map(|local| local.port).collect());
+        let why = format!("no security group of instance {id} opens port {ports} to the world");
+        return Plan { notes, ..none(NoSteps::NothingToDo(why)) };
+    }
+    Plan { stages: vec![steps], notes, ..plan.clone() }.residual(RESIDUAL).manual([look(exposure), logins(finding)])
+}
+
+fn step(finding: &Finding, exposure: &Exposure, group: &GroupId, rules: &BTreeSet<Rule>) -> Option<Step> {
+    let ports = ports_behind(finding, exposure, group);
+    let opens = |rule: &&Rule| is_world(&rule.peer) && ports.iter().any(|port| covers(rule, *port));
+    let from: BTreeSet<Rule> = rules.iter().filter(opens).cloned().collect();
+    if from.is_empty() {
+        return None;
+    }
+    // A part that a rule of its own opens already is not ours to open, nor to close when this is undone.
+    let kept = from.iter().flat_map(|rule| without_ports(rule, &ports)).filter(|part| !rules.contains(part));
+    let change = Change {
+        setting: Setting::IngressRules(IngressRules { group: group.clone() }),
+        to: Value::Rules(kept.collect()),
+        from: Value::Rules(from),
+    };
+    Some(Step::new(change, format!("port {} of {} is no longer open to the world", listed(&ports), exposure.id)))
+}
+
+/// The attacked ports of the interfaces that have this group. An address that no interface has any more stands for all.
+fn ports_behind(finding: &Finding, exposure: &Exposure, group: &GroupId) -> BTreeSet<u16> {
+    let has = |interface: &Interface, address| interface.addresses.contains(&address);
+    let behind = |address| {
+        let anywhere = !exposure.interfaces.iter().any(|interface| has(interface, address));
+        exposure.interfaces.iter().any(|each| each.groups.contains(group) && (anywhere || has(each, address)))
+    };
+    let ports = finding.ports.iter().filter(|local| local.address.is_none_or(behind));
+    ports.map(|local| local.port).collect()
+}
+
+fn is_world(peer: &Peer) -> bool {
+    match peer {
+        Peer::Network(IpNet::V4(network)) => network.prefix_len() <= WORLD_V4,
+        Peer::Network(IpNet::V6(network)) => network.prefix_len() <= WORLD_V6,
+        Peer::PrefixList(_) | Peer::Group { .. } | Peer::Unknown => false,
+    }
+}
+
+/// Whether the rule lets TCP to the port in. The attacks this is for (SSH, RDP, WinRM, probes) are all TCP.
+fn covers(rule: &Rule, port: u16) -> bool {
+    let port = i32::from(port);
+    rule.direction == Direction::In
+        && match (rule.protocol.as_str(), rule.ports) {
+            ("-1", _) => true,
+            ("tcp" | "6", Some((first, last))) => (first..=last).contains(&port),
+            _ => false,
+        }
+}
+
+/// What the rule opens besides these ports, as rules with the same description and tags.
+fn without_ports(rule: &Rule, ports: &BTreeSet<u16>) -> Vec<Rule> {
+    ports.iter().fold(vec![rule.clone()], |parts, port| {
+        parts
+            .iter()
+            .flat_map(|part| if covers(part, *port) { without_port(part, *port) } else { vec![part.clone()] })
+            .collect()
+    })
+}
+
+/// "All traffic" has no ports to leave out: it becomes TCP without the port, UDP and ICMP. Other protocols close.
+fn without_port(rule: &Rule, port: u16) -> Vec<Rule> {
+    let port = i32::from(port);
+    let part =
+        |protocol: &str, ports| Rule { id: None, protocol: protocol.to_owned(), ports: Some(ports), ..rule.clone() };
+    let tcp = |first: i32, last: i32| {
+        let ranges = [(first, port - 1), (port + 1, last)];
+        ranges.into_iter().filter(|(first, last)| first <= last).map(|range| part("tcp", range)).collect::<Vec<_>>()
+    };
+    match (rule.protocol.as_str(), rule.ports) {
+        ("-1", _) => {
+            let v6 = matches!(rule.peer, Peer::Network(IpNet::V6(_)));
+            let icmp = part(if v6 { "icmpv6" } else { "icmp" }, (-1, -1));
+            tcp(0, LAST_PORT).into_iter().chain([part("udp", (0, LAST_PORT)), icmp]).collect()
+        }
+        (_, Some((first, last))) => tcp(first, last),
+        (_, None) => Vec::new(),
+    }
+}
+
+/// A managed prefix list may hold 0.0.0.0/0; that is for people to see.
+fn prefix_lists(finding: &Finding, exposure: &Exposure) -> Vec<String> {
+    let opens = |rule: &Rule| finding.ports.iter().any(|local| covers(rule, local.port));
+    let lists = exposure.rules.values().flatten().filter(|rule| opens(rule)).filter_map(|rule| match &rule.peer {
+        Peer::PrefixList(id) => Some(id.clone()),
+        Peer::Network(_) | Peer::Group { .. } | Peer::Unknown => None,
+    });
+    let lists: BTreeSet<String> = lists.collect();
+    lists
+        .into_iter()
+        .map(|id| format!("Prefix list {id} reaches the port as well: see which networks it holds."))
+        .collect()
+}
+
+fn look(exposure: &Exposure) -> Manual {
+    let groups: Vec<String> = exposure.rules.keys().map(ToString::to_string).collect();
+    Manual::run(
+        "See what the instance's groups let in:",
+        format!("aws ec2 describe-security-group-rules --filters Name=group-id,Values={}", groups.join(",")),
+    )
+}
+
+fn logins(finding: &Finding) -> Manual {
+    let from: Vec<String> = finding.remotes.iter().take(3).map(|remote| remote.address.to_string()).collect();
+    let from = if from.is_empty() { "the attacker".to_owned() } else { from.join(", ") };
+    Manual::say(format!("Look in the host's own log for a login from {from} that succeeded."))
+}
+
+fn listed(ports: &BTreeSet<u16>) -> String {
+    ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{check, finding, group, subject};
+    use super::*;
+    use crate::finding::LocalPort;
+    use std::collections::BTreeMap;
+
+    /// `22 0.0.0.0/0`, `20-30 ::/0`, `all 0.0.0.0/0`, `22 sg-02`, `22 pl-01`.
+    fn rule(text: &str) -> Rule {
+        let (ports, peer) = text.split_once(' ').unwrap();
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        let all = ports == "all";
+        Rule {
+            id: None,
+            direction: Direction::In,
+            protocol: if all { "-1" } else { "tcp" }.to_owned(),
+            ports: (!all).then(|| (first.parse().unwrap(), last.parse().unwrap())),
+            peer: match peer.parse() {
+                Ok(network) => Peer::Network(network),
+                Err(_) if peer.starts_with("pl-") => Peer::PrefixList(peer.to_owned()),
+                Err(_) => Peer::Group { id: peer.to_owned(), account: None },
+            },
+            description: Some("office".to_owned()),
+            tags: Vec::new(),
+        }
+    }
+
+    fn exposure(rules: &[&str]) -> Exposure {
+        let interface = Interface {
+            id: "eni-01".try_into().unwrap(),
+            vpc: "vpc-0a".try_into().unwrap(),
+            groups: BTreeSet::from([group("sg-01")]),
+            addresses: vec!["10.0.1.20".parse().unwrap()],
+            requester_managed: false,
+        };
+        Exposure {
+            id: "i-0a".try_into().unwrap(),
+            state: "running".to_owned(),
+            interfaces: vec![interface],
+            rules: BTreeMap::from([(group("sg-01"), rules.iter().map(|text| rule(text)).collect())]),
+            tags: BTreeMap::new(),
+        }
+    }
+
+    fn planned(ports: &[u16], rules: &[&str], expect: &[&str]) {
+        let mut finding = finding("UnauthorizedAccess:EC2/SSHBruteForce", "instance");
+        finding.ports = ports.iter().map(|port| LocalPort { port: *port, address: None }).collect();
+        check(&plan(&finding, subject(&finding), &Observed::Exposure(exposure(rules))), expect);
+    }
+
+    #[test]
+    fn only_what_opens_the_port_to_the_world_goes() {
+        planned(
+            &[22],
+            &["22 0.0.0.0/0", "22 ::/0", "22 10.0.0.0/8", "22 sg-02", "443 0.0.0.0/0"],
+            &["1: ingress rules of security group sg-01: tcp 22 from 0.0.0.0/0, tcp 22 from ::/0 -> no rule"],
+        );
+        planned(
+            &[22],
+            &["22 0.0.0.0/1", "22 128.0.0.0/1"],
+            &["1: ingress rules of security group sg-01: tcp 22 from 0.0.0.0/1, tcp 22 from 128.0.0.0/1 -> no rule"],
+        );
+        let none = "nothing to do: no security group of instance i-0a opens port 22 to the world";
+        planned(&[22], &["22 203.0.113.0/24", "443 0.0.0.0/0"], &[none]);
+        planned(&[], &["22 0.0.0.0/0"], &["not covered: the finding names no port"]);
+    }
+
+    #[test]
+    fn a_wider_range_is_split_and_keeps_its_description() {
+        planned(
+            &[22],
+            &["20-30 0.0.0.0/0"],
+            &[
+                "1: ingress rules of security group sg-01: tcp 20-30 from 0.0.0.0/0 -> tcp 20-21 from 0.0.0.0/0, tcp 23-30 from 0.0.0.0/0",
+            ],
+        );
+        planned(
+            &[20, 22],
+            &["20-22 ::/0"],
+            &["1: ingress rules of security group sg-01: tcp 20-22 from ::/0 -> tcp 21 from ::/0"],
+        );
+        planned(
+            &[3389],
+            &["all ::/0"],
+            &["1: ingress rules of security group sg-01: all traffic from ::/0 -> icmpv6 -1 from ::/0, \
+               tcp 0-3388 from ::/0, tcp 3390-65535 from ::/0, udp 0-65535 from ::/0"],
+        );
+        assert!(without_port(&rule("20-30 ::/0"), 22).iter().all(|part| part.description.as_deref() == Some("office")));
+    }
+
+    #[test]
+    fn a_part_that_is_open_by_a_rule_of_its_own_is_not_opened_again() {
+        planned(
+            &[22],
+            &["22-23 0.0.0.0/0", "23 0.0.0.0/0"],
+            &["1: ingress rules of security group sg-01: tcp 22-23 from 0.0.0.0/0 -> no rule"],
+        );
+    }
+
+    #[test]
+    fn prefix_lists_are_left_and_told() {
+        planned(
+            &[22],
+            &["22 0.0.0.0/0", "22 pl-01"],
+            &[
+                "1: ingress rules of security group sg-01: tcp 22 from 0.0.0.0/0 -> no rule",
+                "note: Prefix list pl-01 reaches the port as well: see which networks it holds.",
+            ],
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! Ingress rules of a security group, one set of them for another.
+
+use super::rules::{permission, permission_json, rules_of, shell_word};
+use super::{Adjust, Written, wrong_value};
+use crate::aws::Cloud;
+use crate::change::{Change, Rule, Value};
+use crate::cloud_error::{CloudError, Kind};
+use crate::id::GroupId;
+use aws_sdk_ec2::types::{IpPermission, ResourceType, Tag, TagSpecification};
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+pub const PERMISSIONS: &[&str] = &[
+    "ec2:DescribeSecurityGroupRules",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:RevokeSecurityGroupIngress",
+    "ec2:CreateTags",
+];
+
+/// Some ingress rules of `group`: those that the change speaks of. All others are none of its business.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngressRules {
+    pub group: GroupId,
+}
+
+impl fmt::Display for IngressRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ingress rules of security group {}", self.group)
+    }
+}
+
+impl Adjust for IngressRules {
+    fn read<'a>(&'a self, cloud: &'a Cloud, change: &'a Change) -> BoxFuture<'a, Result<Value, CloudError>> {
+        Box::pin(async move {
+            let (from, to) = ends(change)?;
+            let concerned: BTreeSet<&Rule> = from.union(to).collect();
+            let now = self.all(cloud).await?;
+            Ok(Value::Rules(now.into_iter().filter(|rule| concerned.contains(rule)).collect()))
+        })
+    }
+
+    /// Opens what must stay open before it closes the rest, so that a split never cuts off who is not meant.
+    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change) -> BoxFuture<'a, Result<Written, CloudError>> {
+        Box::pin(async move {
+            let (from, to) = ends(change)?;
+            self.authorize(cloud, to.difference(from).cloned().collect()).await?;
+            self.revoke(cloud, from.difference(to).cloned().collect()).await?;
+            Ok(Written::Done)
+        })
+    }
+
+    fn commands(&self, change: &Change) -> Vec<String> {
+        let Ok((from, to)) = ends(change) else { return Vec::new() };
+        let call = |verb: &str| format!("aws ec2 {verb}-security-group-ingress --group-id {}", self.group);
+        let opened = to.difference(from).map(|rule| with_permission(&call("authorize"), rule));
+        let closed = from.difference(to).map(|rule| match &rule.id {
+            Some(id) => format!("{} --security-group-rule-ids {id}", call("revoke")),
+            None => with_permission(&call("revoke"), rule),
+        });
+        opened.chain(closed).collect()
+    }
+}
+
+impl IngressRules {
+    async fn all(&self, cloud: &Cloud) -> Result<BTreeSet<Rule>, CloudError> {
+        let groups = BTreeSet::from([self.group.clone()]);
+        Ok(rules_of(cloud, &groups).await?.remove(&self.group).unwrap_or_default())
+    }
+
+    /// AWS refuses all rules of a call when one of them is there already; then only the missing ones are asked for.
+    async fn authorize(&self, cloud: &Cloud, rules: BTreeSet<Rule>) -> Result<(), CloudError> {
+        match self.try_authorize(cloud, &rules).await {
+            Err(error) if error.kind == Kind::Exists => {
+                let now = self.all(cloud).await?;
+                self.try_authorize(cloud, &rules.difference(&now).cloned().collect()).await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_authorize(&self, cloud: &Cloud, rules: &BTreeSet<Rule>) -> Result<(), CloudError> {
+        for (tags, permissions) in by_tags(rules) {
+            let call = cloud.ec2.authorize_security_group_ingress().group_id(self.group.as_str());
+            let call = call.set_ip_permissions(Some(permissions)).set_tag_specifications(tagged(&tags));
+            call.send().await.map_err(|error| CloudError::new("ec2:AuthorizeSecurityGroupIngress", &error))?;
+        }
+        Ok(())
+    }
+
+    /// Revokes by rule id. By descriptor, AWS reports no error in a default VPC when nothing matched; and in any call
+    /// one unknown rule keeps all others from being revoked, so then only those that are still there are asked for.
+    async fn revoke(&self, cloud: &Cloud, rules: BTreeSet<Rule>) -> Result<(), CloudError> {
+        let ids: Option<Vec<String>> = rules.iter().map(|rule| rule.id.as_ref().map(ToString::to_string)).collect();
+        let tried = match ids {
+            Some(ids) => self.try_revoke(cloud, ids).await,
+            None => Err(CloudError::gone("ec2:RevokeSecurityGroupIngress", "a rule whose id is not known")),
+        };
+        match tried {
+            Err(error) if error.kind == Kind::Gone => {
+                let now = self.all(cloud).await?;
+                let still = now.intersection(&rules).filter_map(|rule| rule.id.as_ref());
+                self.try_revoke(cloud, still.map(ToString::to_string).collect()).await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_revoke(&self, cloud: &Cloud, ids: Vec<String>) -> Result<(), CloudError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let call = cloud.ec2.revoke_security_group_ingress().group_id(self.group.as_str());
+        let sent = call.set_security_group_rule_ids(Some(ids)).send().await;
+        sent.map(drop).map_err(|error| CloudError::new("ec2:RevokeSecurityGroupIngress", &error))
+    }
+}
+
+fn ends(change: &Change) -> Result<(&BTreeSet<Rule>, &BTreeSet<Rule>), CloudError> {
+    match (&change.from, &change.to) {
+        (Value::Rules(from), Value::Rules(to)) => Ok((from, to)),
+        (Value::Rules(_), wrong) | (wrong, _) => Err(wrong_value("ec2:RevokeSecurityGroupIngress", wrong)),
+    }
+}
+
+/// One call tags all its rules alike, so rules go in calls by their tags.
+fn by_tags(rules: &BTreeSet<Rule>) -> BTreeMap<Vec<(String, String)>, Vec<IpPermission>> {
+    let mut calls: BTreeMap<Vec<(String, String)>, Vec<IpPermission>> = BTreeMap::new();
+    for rule in rules {
+        calls.entry(rule.tags.clone()).or_default().extend(permission(rule));
+    }
+    calls
+}
+
+fn tagged(tags: &[(String, String)]) -> Option<Vec<TagSpecification>> {
+    // Keys that begin with `aws:` are AWS's own; setting one fails the call.
+    let own = tags.iter().filter(|(key, _)| !key.starts_with("aws:"));
+    let own: Vec<Tag> = own.map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+    let specification = TagSpecification::builder().resource_type(ResourceType::SecurityGroupRule);
+    (!own.is_empty()).then(|| vec![specification.set_tags(Some(own)).build()])
+}
+
+fn with_permission(call: &str, rule: &Rule) -> String {
+    let permissions = serde_json::Value::Array(vec![permission_json(rule)]);
+    format!("{call} --ip-permissions {}", shell_word(&permissions.to_string()))
+}

@@ -1,0 +1,222 @@
+//! The security group that lets nothing in and nothing out, one in each VPC that needed it.
+
+use super::rules::{permission, rules_in};
+use super::{Adjust, Written, wrong_value};
+use crate::aws::Cloud;
+use crate::change::{Change, Direction, Peer, Rule, Value};
+use crate::cloud_error::{CloudError, Kind};
+use crate::id::{GroupId, VpcId};
+use aws_sdk_ec2::types::{Filter, IpPermission, ResourceType, SecurityGroup, Tag, TagSpecification};
+use futures_util::future::{BoxFuture, try_join};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+
+pub const PERMISSIONS: &[&str] = &[
+    "ec2:DescribeSecurityGroups",
+    "ec2:CreateSecurityGroup",
+    "ec2:CreateTags",
+    "ec2:RevokeSecurityGroupIngress",
+    "ec2:RevokeSecurityGroupEgress",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:AuthorizeSecurityGroupEgress",
+    "ec2:DeleteSecurityGroup",
+];
+
+/// The group's name, in every VPC.
+pub const QUARANTINE: &str = "quell-quarantine";
+
+/// The tag that tells our groups from others of the same name.
+const MANAGED: (&str, &str) = ("quell:managed", "quarantine");
+
+/// The quarantine group of a VPC: absent, or there with these rules. It contains only while it has none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineGroup {
+    pub vpc: VpcId,
+}
+
+/// A group of our name, as it is now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    pub id: GroupId,
+    pub vpc: VpcId,
+    /// Whether it carries our tag.
+    pub ours: bool,
+    pub rules: BTreeSet<Rule>,
+}
+
+impl fmt::Display for QuarantineGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "quarantine group of {}", self.vpc)
+    }
+}
+
+impl Adjust for QuarantineGroup {
+    fn read<'a>(&'a self, cloud: &'a Cloud, _: &'a Change) -> BoxFuture<'a, Result<Value, CloudError>> {
+        Box::pin(async move { Ok(self.find(cloud).await?.map_or(Value::Absent, |group| Value::Rules(group.rules))) })
+    }
+
+    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change) -> BoxFuture<'a, Result<Written, CloudError>> {
+        Box::pin(async move {
+            match (&change.from, &change.to) {
+                (Value::Absent, Value::Rules(wanted)) => self.make(cloud, wanted).await,
+                (_, Value::Rules(wanted)) => self.adjust_rules(cloud, wanted).await,
+                (_, Value::Absent) => self.delete(cloud).await,
+                (_, wrong) => Err(wrong_value("ec2:CreateSecurityGroup", wrong)),
+            }
+        })
+    }
+
+    fn commands(&self, change: &Change) -> Vec<String> {
+        let vpc = &self.vpc;
+        let lookup = format!(
+            "QUARANTINE=$(aws ec2 describe-security-groups --filters Name=vpc-id,Values={vpc} \
+             Name=group-name,Values={QUARANTINE} --query 'SecurityGroups[0].GroupId' --output text)"
+        );
+        match (&change.from, &change.to) {
+            (Value::Absent, Value::Rules(_)) => vec![
+                format!(
+                    "QUARANTINE=$(aws ec2 create-security-group --vpc-id {vpc} --group-name {QUARANTINE} \
+                     --description 'Lets nothing in and nothing out' --query GroupId --output text \
+                     --tag-specifications 'ResourceType=security-group,Tags=[{{Key={},Value={}}}]')",
+                    MANAGED.0, MANAGED.1
+                ),
+                "aws ec2 revoke-security-group-egress --group-id \"$QUARANTINE\" \
+                 --ip-permissions 'IpProtocol=-1,IpRanges=[{CidrIp=0.0.0.0/0}]'"
+                    .to_owned(),
+            ],
+            (_, Value::Absent) => {
+                vec![lookup, "aws ec2 delete-security-group --group-id \"$QUARANTINE\"".to_owned()]
+            }
+            _ => vec![lookup],
+        }
+    }
+}
+
+impl QuarantineGroup {
+    async fn find(&self, cloud: &Cloud) -> Result<Option<Found>, CloudError> {
+        let found = quarantine_groups(cloud, Some(&self.vpc)).await?.into_iter().next();
+        match found {
+            Some(group) if !group.ours => Err(CloudError {
+                operation: "ec2:DescribeSecurityGroups",
+                kind: Kind::Refused,
+                code: "not ours".to_owned(),
+                message: format!("{} is named {QUARANTINE} but does not carry our tag", group.id),
+            }),
+            found => Ok(found),
+        }
+    }
+
+    /// Makes the group. One that another run made at the same moment is as good, once its rules are.
+    async fn make(&self, cloud: &Cloud, wanted: &BTreeSet<Rule>) -> Result<Written, CloudError> {
+        const OPERATION: &str = "ec2:CreateSecurityGroup";
+        let tag = Tag::builder().key(MANAGED.0).value(MANAGED.1).build();
+        let call = cloud.ec2.create_security_group().vpc_id(self.vpc.as_str()).group_name(QUARANTINE);
+        let call = call.description("Lets nothing in and nothing out. Managed by Quell.").tag_specifications(
+            TagSpecification::builder().resource_type(ResourceType::SecurityGroup).tags(tag).build(),
+        );
+        match call.send().await.map_err(|error| CloudError::new(OPERATION, &error)) {
+            Ok(made) => {
+                let id = made.group_id().and_then(|id| GroupId::try_from(id).ok());
+                let id = id.ok_or_else(|| CloudError::unreadable(OPERATION, "no group id"))?;
+                try_join(revoke_default(cloud, &id, v4_any()), revoke_default(cloud, &id, v6_any())).await?;
+                Ok(Written::Made(self.vpc.clone(), id))
+            }
+            Err(error) if error.kind == Kind::Exists => self.adjust_rules(cloud, wanted).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn adjust_rules(&self, cloud: &Cloud, wanted: &BTreeSet<Rule>) -> Result<Written, CloudError> {
+        let group = self.find(cloud).await?.ok_or_else(|| CloudError::gone("ec2:DescribeSecurityGroups", self))?;
+        let set = |direction| {
+            let of = |rules: &BTreeSet<Rule>, other: &BTreeSet<Rule>| -> Vec<IpPermission> {
+                rules.difference(other).filter(|rule| rule.direction == direction).filter_map(permission).collect()
+            };
+            (of(&group.rules, wanted), of(wanted, &group.rules))
+        };
+        let ((close_in, open_in), (close_out, open_out)) = (set(Direction::In), set(Direction::Out));
+        try_join(revoke_ingress(cloud, &group.id, close_in), revoke_egress(cloud, &group.id, close_out)).await?;
+        try_join(authorize_ingress(cloud, &group.id, open_in), authorize_egress(cloud, &group.id, open_out)).await?;
+        Ok(Written::Made(self.vpc.clone(), group.id))
+    }
+
+    /// Deletes the group, unless an interface or another group still uses it.
+    async fn delete(&self, cloud: &Cloud) -> Result<Written, CloudError> {
+        let Some(group) = self.find(cloud).await? else { return Ok(Written::Done) };
+        let sent = cloud.ec2.delete_security_group().group_id(group.id.as_str()).send().await;
+        sent.map_err(|error| CloudError::new("ec2:DeleteSecurityGroup", &error))?;
+        Ok(Written::Done)
+    }
+}
+
+/// The groups of our name, in one VPC or in all: asked for by name, so that they are read beside the instance and not
+/// after it.
+pub async fn quarantine_groups(cloud: &Cloud, vpc: Option<&VpcId>) -> Result<Vec<Found>, CloudError> {
+    const OPERATION: &str = "ec2:DescribeSecurityGroups";
+    let call = cloud.ec2.describe_security_groups().filters(filter("group-name", QUARANTINE));
+    let call = vpc.iter().fold(call, |call, vpc| call.filters(filter("vpc-id", vpc.as_str())));
+    let mut pages = call.into_paginator().items().send();
+    let mut groups = Vec::new();
+    while let Some(group) = pages.next().await {
+        groups.extend(found(&group.map_err(|error| CloudError::new(OPERATION, &error))?));
+    }
+    Ok(groups)
+}
+
+fn found(group: &SecurityGroup) -> Option<Found> {
+    Some(Found {
+        id: GroupId::try_from(group.group_id()?).ok()?,
+        vpc: VpcId::try_from(group.vpc_id()?).ok()?,
+        ours: group.tags().iter().any(|tag| (tag.key(), tag.value()) == (Some(MANAGED.0), Some(MANAGED.1))),
+        rules: rules_in(group),
+    })
+}
+
+fn filter(name: &str, value: &str) -> Filter {
+    Filter::builder().name(name).values(value).build()
+}
+
+fn v4_any() -> IpNet {
+    IpNet::V4(Ipv4Net::default())
+}
+
+fn v6_any() -> IpNet {
+    IpNet::V6(Ipv6Net::default())
+}
+
+/// A new group lets all out: over IPv4 always, over IPv6 where the VPC has it. What is not there needs no revoking, and
+/// that nothing is left is read back.
+async fn revoke_default(cloud: &Cloud, group: &GroupId, to: IpNet) -> Result<(), CloudError> {
+    let rule = Rule {
+        id: None,
+        direction: Direction::Out,
+        protocol: "-1".to_owned(),
+        ports: None,
+        peer: Peer::Network(to),
+        description: None,
+        tags: Vec::new(),
+    };
+    let revoked = revoke_egress(cloud, group, permission(&rule).into_iter().collect()).await;
+    revoked.or_else(|error| if error.kind == Kind::Gone { Ok(()) } else { Err(error) })
+}
+
+macro_rules! rule_calls {
+    ($($name:ident: $call:ident as $operation:literal;)*) => {$(
+        async fn $name(cloud: &Cloud, group: &GroupId, rules: Vec<IpPermission>) -> Result<(), CloudError> {
+            if rules.is_empty() {
+                return Ok(());
+            }
+            let sent = cloud.ec2.$call().group_id(group.as_str()).set_ip_permissions(Some(rules)).send().await;
+            sent.map(drop).map_err(|error| CloudError::new($operation, &error))
+        }
+    )*};
+}
+
+rule_calls! {
+    revoke_ingress: revoke_security_group_ingress as "ec2:RevokeSecurityGroupIngress";
+    revoke_egress: revoke_security_group_egress as "ec2:RevokeSecurityGroupEgress";
+    authorize_ingress: authorize_security_group_ingress as "ec2:AuthorizeSecurityGroupIngress";
+    authorize_egress: authorize_security_group_egress as "ec2:AuthorizeSecurityGroupEgress";
+}

@@ -1,0 +1,15 @@
+"""Serves moto on a free port, and prints that port as its first line when it is ready."""
+
+import logging
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+# One line a request would drown what the tests print; tracebacks of moto itself still appear.
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+server = make_server(
+    "127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True, request_handler=MotoRequestHandler
+)
+print(server.port, flush=True)
+server.serve_forever()

@@ -1,0 +1,234 @@
+//! The proxy between the code under test and moto: it records every call, and makes some of them go wrong.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::stream;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::http::request::Parts;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+use super::call::Call;
+use super::fault::{Fault, Rules};
+use super::gaps::Gaps;
+use super::moto::Moto;
+use super::naming::{self, Asked};
+use super::principals::Principals;
+use super::refusal;
+use super::stale::{Past, Read};
+use super::xml;
+
+/// What the connections share.
+pub struct Proxy {
+    pub moto: Moto,
+    pub principals: Principals,
+    pub rules: Rules,
+    pub gaps: Gaps,
+    pub latency: Mutex<Duration>,
+    past: Past,
+    record: Mutex<Record>,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct Record {
+    arrived: usize,
+    calls: Vec<Call>,
+}
+
+type Answer = Response<Bytes>;
+type Body = BoxBody<Bytes, io::Error>;
+
+/// A request, read and understood.
+struct Arrived {
+    asked: Asked,
+    head: Parts,
+    body: Bytes,
+}
+
+/// What the client gets to see of an answer.
+enum Delivery {
+    Whole(Answer),
+    Half(Answer),
+    Nothing,
+}
+
+impl Proxy {
+    pub fn new(moto: Moto) -> Proxy {
+        Proxy {
+            principals: Principals::new(moto.clone()),
+            moto,
+            rules: Rules::default(),
+            gaps: Gaps::default(),
+            latency: Mutex::default(),
+            past: Past::default(),
+            record: Mutex::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// The finished calls, in the order of arrival.
+    pub fn calls(&self) -> Vec<Call> {
+        let mut calls = self.record.lock().expect("no holder panics").calls.clone();
+        calls.sort_by_key(|call| call.number);
+        calls
+    }
+
+    pub fn forget_calls(&self) {
+        self.record.lock().expect("no holder panics").calls.clear();
+    }
+
+    /// Answers connections for as long as the task runs.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) -> Result<Infallible, io::Error> {
+        loop {
+            let (connection, _) = listener.accept().await?;
+            tokio::spawn(Arc::clone(&self).converse(connection));
+        }
+    }
+
+    async fn converse(self: Arc<Self>, connection: TcpStream) {
+        let service = service_fn(move |request| {
+            let proxy = Arc::clone(&self);
+            // In a task of its own: what reached AWS goes on there, whatever becomes of the caller.
+            async move { tokio::spawn(proxy.respond(request)).await? }
+        });
+        // An error here is a connection that one side closed, which is often what a test wants.
+        let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+    }
+
+    /// The way of one call.
+    async fn respond(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let arrived = Arrived { asked: naming::name(&head, &body), head, body };
+        let mut call = self.begin(&arrived.asked);
+
+        let latency = *self.latency.lock().expect("no holder panics");
+        sleep(latency).await;
+        let fault = self.rules.fault_for(&arrived.asked);
+        call.fault = fault.as_ref().map(Fault::name);
+        let delivery = self.deliver(fault, &arrived, &mut call).await;
+
+        self.finish(call, &delivery);
+        match delivery {
+            Delivery::Whole(answer) => Ok(answer.map(|body| Full::new(body).map_err(|never| match never {}).boxed())),
+            Delivery::Half(answer) => Ok(cut(answer)),
+            Delivery::Nothing => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    async fn deliver(&self, fault: Option<Fault>, arrived: &Arrived, call: &mut Call) -> Delivery {
+        match fault {
+            None => Delivery::Whole(self.act(arrived, call).await),
+            Some(Fault::Refuse(refusal)) => Delivery::Whole(refusal.answer(&arrived.asked.service, arrived.asked.protocol)),
+            Some(Fault::Unreached) => Delivery::Nothing,
+            Some(Fault::LostResponse) => {
+                self.act(arrived, call).await;
+                Delivery::Nothing
+            }
+            Some(Fault::Truncated) => Delivery::Half(self.act(arrived, call).await),
+            Some(Fault::Stale(window)) => Delivery::Whole(match self.earlier(arrived, window) {
+                Some(answer) => answer,
+                None => self.act(arrived, call).await,
+            }),
+            Some(Fault::Delay(time)) => {
+                sleep(time).await;
+                Delivery::Whole(self.act(arrived, call).await)
+            }
+            Some(Fault::PauseBefore(pause)) => {
+                if pause.wait().await { Delivery::Whole(self.act(arrived, call).await) } else { Delivery::Nothing }
+            }
+            Some(Fault::PauseAfter(pause)) => {
+                let answer = self.act(arrived, call).await;
+                if pause.wait().await { Delivery::Whole(answer) } else { Delivery::Nothing }
+            }
+        }
+    }
+
+    /// Does what AWS would do.
+    async fn act(&self, arrived: &Arrived, call: &mut Call) -> Answer {
+        let Arrived { asked, head, body } = arrived;
+        match self.principals.admit(&asked.key).await {
+            Ok(account) => call.account = account,
+            Err(refusal) => return refusal.answer(&asked.service, asked.protocol),
+        }
+        let answer = match self.gaps.answer(asked) {
+            Some(answer) => answer,
+            None if call.action() == "sts:GetSessionToken" => self.principals.session_token(asked).await,
+            None => self.forward(&call.account, arrived).await,
+        };
+        if call.action() == "sts:AssumeRole" && answer.status().is_success() {
+            let session = xml::to_value(&String::from_utf8_lossy(answer.body()));
+            self.principals.learn(&session["AssumeRoleResult"]);
+        }
+        call.accepted = answer.status().is_success();
+        self.past.remember(Read::of(asked, &head.uri, body), &answer);
+        answer
+    }
+
+    async fn forward(&self, account: &str, arrived: &Arrived) -> Answer {
+        let Arrived { asked, head, body } = arrived;
+        let answer = self.moto.forward(account, Request::from_parts(head.clone(), Full::new(body.clone()))).await;
+        let is_page = answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        if is_page && !answer.status().is_success() {
+            // moto answers what it lacks, and its own crashes, with a web page, which to an SDK is an outage.
+            let message = format!("the emulated cloud has no {}:{}", asked.service, asked.operation);
+            return refusal::answer(asked.protocol, 400, "NotEmulated", &message);
+        }
+        answer
+    }
+
+    fn earlier(&self, arrived: &Arrived, window: Duration) -> Option<Answer> {
+        let Arrived { asked, head, body } = arrived;
+        Read::of(asked, &head.uri, body).and_then(|read| self.past.answer(&read, window))
+    }
+
+    fn begin(&self, asked: &Asked) -> Call {
+        let mut record = self.record.lock().expect("no holder panics");
+        record.arrived += 1;
+        let now = self.started.elapsed();
+        Call {
+            number: record.arrived,
+            start: now,
+            end: now,
+            service: asked.service.clone(),
+            operation: asked.operation.clone(),
+            region: asked.region.clone(),
+            account: String::new(),
+            key: asked.key.clone(),
+            parameters: asked.parameters.clone(),
+            accepted: false,
+            status: None,
+            error: None,
+            fault: None,
+        }
+    }
+
+    fn finish(&self, mut call: Call, delivery: &Delivery) {
+        call.end = self.started.elapsed();
+        if let Delivery::Whole(answer) = delivery {
+            call.status = Some(answer.status().as_u16());
+            call.error = refusal::code_of(answer);
+        }
+        self.record.lock().expect("no holder panics").calls.push(call);
+    }
+}
+
+/// Promises the whole body, gives half of it, and breaks off.
+fn cut(answer: Answer) -> Response<Body> {
+    let (mut head, body) = answer.into_parts();
+    head.headers.insert(CONTENT_LENGTH, body.len().into());
+    let half = Frame::data(body.slice(..body.len() / 2));
+    let frames = stream::iter([Ok(half), Err(io::Error::from(io::ErrorKind::ConnectionAborted))]);
+    Response::from_parts(head, StreamBody::new(frames).boxed())
+}

@@ -1,0 +1,65 @@
+//! Everything in an account that containment could touch, as one value to compare.
+
+use serde_json::{Map, Value, json};
+
+use super::moto::{Moto, Service};
+use super::principals::{document, entries, text};
+
+/// EC2's answers that together are its part of the world.
+const HOSTS: &[(&str, &[(&str, &str)])] = &[
+    ("DescribeAddresses", &[]),
+    ("DescribeIamInstanceProfileAssociations", &[]),
+    ("DescribeInstances", &[]),
+    ("DescribeNetworkAcls", &[]),
+    ("DescribeNetworkInterfaces", &[]),
+    ("DescribeSecurityGroups", &[]),
+    ("DescribeSnapshots", &[("Owner.1", "self")]),
+    ("DescribeVolumes", &[]),
+];
+
+/// What changes by merely being looked at. Ids of security group rules are absent from these answers to begin
+/// with, and rightly: a rule that is given back has a new one.
+const VOLATILE: &[&str] = &["requestId", "ResponseMetadata", "RoleLastUsed"];
+
+/// Reads the account. Lists are sorted, and policy documents decoded.
+pub async fn of(moto: &Moto, account: &str) -> Value {
+    let mut world = Map::new();
+    let iam = moto.service("iam", account);
+    let identities = iam.call("GetAccountAuthorizationDetails", &[]).await;
+    world.insert("AccessKeys".to_owned(), keys(&iam, &identities).await);
+    world.insert("GetAccountAuthorizationDetails".to_owned(), identities);
+    let ec2 = moto.service("ec2", account);
+    for (action, parameters) in HOSTS {
+        world.insert((*action).to_owned(), ec2.call(action, parameters).await);
+    }
+    settled(Value::Object(world))
+}
+
+async fn keys(iam: &Service, identities: &Value) -> Value {
+    let mut keys = Vec::new();
+    for user in entries(identities, "UserDetailList") {
+        let listed = iam.call("ListAccessKeys", &[("UserName", &text(user, "UserName"))]).await;
+        keys.extend_from_slice(entries(&listed, "AccessKeyMetadata"));
+    }
+    json!(keys)
+}
+
+fn settled(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let lasting = fields.into_iter().filter(|(name, _)| !VOLATILE.contains(&name.as_str()));
+            lasting.map(|(name, value)| if name.ends_with("PolicyDocument") { decoded(name, &value) } else { (name, settled(value)) }).collect()
+        }
+        Value::Array(entries) => {
+            let mut entries: Vec<Value> = entries.into_iter().map(settled).collect();
+            entries.sort_by_key(Value::to_string);
+            Value::Array(entries)
+        }
+        leaf => leaf,
+    }
+}
+
+fn decoded(name: String, encoded: &Value) -> (String, Value) {
+    let document = document(encoded.as_str().expect("a policy document is text"));
+    (name, document)
+}

@@ -1,0 +1,5 @@
+//! One binary, one module a promise.
+
+mod corpus;
+mod mutation;
+mod template;
