@@ -81,6 +81,11 @@ impl Account {
         self.ids.iter().fold(event.to_owned(), |text, (fixed, real)| text.replace(fixed, real))
     }
 
+    /// Puts the fixed ids in the place of the real ones, so that what happened reads the same in every run.
+    pub fn delocalise(&self, text: &str) -> String {
+        self.ids.iter().fold(text.to_owned(), |text, (fixed, real)| text.replace(real.as_str(), fixed))
+    }
+
     /// The real id behind a fixed one.
     ///
     /// # Panics

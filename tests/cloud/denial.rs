@@ -54,7 +54,9 @@ fn like(pattern: &[u8], text: &[u8]) -> bool {
     match pattern {
         [] => text.is_empty(),
         [b'*', rest @ ..] => (0..=text.len()).any(|skipped| like(rest, &text[skipped..])),
-        [first, rest @ ..] => text.split_first().is_some_and(|(next, text)| (*first == b'?' || first == next) && like(rest, text)),
+        [first, rest @ ..] => {
+            text.split_first().is_some_and(|(next, text)| (*first == b'?' || first == next) && like(rest, text))
+        }
     }
 }
 

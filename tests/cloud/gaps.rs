@@ -59,7 +59,8 @@ impl Gaps {
     fn lookup(&self, parameters: &Value) -> Value {
         let trail = self.trail.lock().expect("no holder panics");
         let matching: Vec<&Value> = trail.iter().filter(|event| is_asked_for(event, parameters)).collect();
-        let size = parameters["MaxResults"].as_u64().map_or(PAGE, |most| PAGE.min(usize::try_from(most).unwrap_or(PAGE)));
+        let size =
+            parameters["MaxResults"].as_u64().map_or(PAGE, |most| PAGE.min(usize::try_from(most).unwrap_or(PAGE)));
         let from = parameters["NextToken"].as_str().map_or(0, |token| token.parse().expect("our own token"));
         let page: Vec<Value> = matching.iter().skip(from).take(size).map(|event| listed(event)).collect();
         let mut answer = json!({ "Events": page });

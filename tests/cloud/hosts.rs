@@ -25,12 +25,14 @@ const SSH_WORLD: Rules = &[
 const BATCH: Rules = &[("tcp", "20", "30", "0.0.0.0/0", "old tools")];
 const MEMBER: Rules = &[("tcp", "22", "22", "0.0.0.0/0", "left open")];
 
+/// The address that the first interface of web has besides 10.0.1.10.
+const IPV6: &str = "2001:db8:0:1::10";
+
 /// One interface of an instance to be.
 struct Interface<'a> {
     subnet: &'a str,
     groups: &'a [&'a str],
     ip: &'a str,
-    ipv6: bool,
 }
 
 /// Creates them in both accounts.
@@ -61,12 +63,20 @@ async fn seed_web(ec2: &Service, ids: &mut Ids) {
     let [first, second, third] = ["20", "21", "22"].map(|end| ids.real(&format!("subnet-0a1b2c3d4e5f600{end}")));
     // AWS lets an interface of another VPC be attached within the same availability zone.
     let interfaces = [
-        Interface { subnet: first, groups: &[&web], ip: "10.0.1.10", ipv6: true },
-        Interface { subnet: second, groups: &[&web, &admin], ip: "10.0.2.10", ipv6: false },
-        Interface { subnet: third, groups: &[&elsewhere], ip: "10.1.1.10", ipv6: false },
+        Interface { subnet: first, groups: &[&web], ip: "10.0.1.10" },
+        Interface { subnet: second, groups: &[&web, &admin], ip: "10.0.2.10" },
+        Interface { subnet: third, groups: &[&elsewhere], ip: "10.1.1.10" },
     ];
     let host = run(ec2, "web", &interfaces, Some("web-server")).await;
-    note_host(ids, "i-0a1b2c3d4e5f60718", &["eni-0a1b2c3d4e5f60001", "eni-0a1b2c3d4e5f60002", "eni-0a1b2c3d4e5f60003"], &host);
+    note_host(
+        ids,
+        "i-0a1b2c3d4e5f60718",
+        &["eni-0a1b2c3d4e5f60001", "eni-0a1b2c3d4e5f60002", "eni-0a1b2c3d4e5f60003"],
+        &host,
+    );
+    // moto ignores IPv6 addresses in RunInstances.
+    let address = [("NetworkInterfaceId", ids.real("eni-0a1b2c3d4e5f60001")), ("Ipv6Addresses.1", IPV6)];
+    ec2.call("AssignIpv6Addresses", &address).await;
     ids.note("sg-0a1b2c3d4e5f60030", &web);
     ids.note("sg-0a1b2c3d4e5f60031", &admin);
 }
@@ -74,7 +84,7 @@ async fn seed_web(ec2: &Service, ids: &mut Ids) {
 async fn seed_bastion(ec2: &Service, ids: &mut Ids) {
     let open = group(ec2, ids.real("vpc-0a1b2c3d4e5f60010"), "ssh-world", SSH_WORLD).await;
     let subnet = ids.real("subnet-0a1b2c3d4e5f60020");
-    let only = Interface { subnet, groups: &[&open], ip: "10.0.1.20", ipv6: false };
+    let only = Interface { subnet, groups: &[&open], ip: "10.0.1.20" };
     let host = run(ec2, "bastion", &[only], None).await;
     note_host(ids, "i-0b1b2c3d4e5f60718", &["eni-0b1b2c3d4e5f60001"], &host);
     ids.note("sg-0b1b2c3d4e5f60030", &open);
@@ -84,7 +94,7 @@ async fn seed_batch(ec2: &Service, ids: &mut Ids) {
     let shared = group(ec2, ids.real("vpc-0a1b2c3d4e5f60010"), "batch", BATCH).await;
     let subnet = ids.real("subnet-0a1b2c3d4e5f60020");
     let groups = [shared.as_str()];
-    let interface = |ip| Interface { subnet, groups: &groups, ip, ipv6: false };
+    let interface = |ip| Interface { subnet, groups: &groups, ip };
     let host = run(ec2, "batch", &[interface("10.0.1.30")], None).await;
     run(ec2, "batch-spare", &[interface("10.0.1.31")], None).await;
     note_host(ids, "i-0c1b2c3d4e5f60718", &["eni-0c1b2c3d4e5f60001"], &host);
@@ -95,7 +105,7 @@ async fn seed_member(ec2: &Service, ids: &mut Ids) {
     let network = vpc(ec2, "10.9.0.0/16").await;
     let subnet = subnet(ec2, &network, "10.9.1.0/24").await;
     let open = group(ec2, &network, "member", MEMBER).await;
-    let only = Interface { subnet: &subnet, groups: &[&open], ip: "10.9.1.10", ipv6: false };
+    let only = Interface { subnet: &subnet, groups: &[&open], ip: "10.9.1.10" };
     let host = run(ec2, "member", &[only], None).await;
     note_host(ids, "i-0d1b2c3d4e5f60718", &["eni-0d1b2c3d4e5f60001"], &host);
     ids.note("vpc-0d1b2c3d4e5f60010", &network);
@@ -104,8 +114,7 @@ async fn seed_member(ec2: &Service, ids: &mut Ids) {
 }
 
 async fn vpc(ec2: &Service, range: &str) -> String {
-    let parameters = [("CidrBlock", range), ("AmazonProvidedIpv6CidrBlock", "true")];
-    text(&ec2.call("CreateVpc", &parameters).await["vpc"], "vpcId")
+    text(&ec2.call("CreateVpc", &[("CidrBlock", range)]).await["vpc"], "vpcId")
 }
 
 async fn subnet(ec2: &Service, vpc: &str, range: &str) -> String {
@@ -155,24 +164,20 @@ async fn run(ec2: &Service, name: &str, interfaces: &[Interface<'_>], profile: O
         ("TagSpecification.1.Tag.1.Value".to_owned(), name),
     ];
     parameters.extend(profile.map(|profile| ("IamInstanceProfile.Name".to_owned(), profile)));
-    let numbers = ["0", "1", "2"];
-    for (interface, index) in interfaces.iter().zip(numbers) {
-        parameters.extend(described(interface, index));
+    for (place, interface) in interfaces.iter().enumerate() {
+        parameters.extend(described(interface, place));
     }
     let reservation = ec2.call("RunInstances", &borrowed(&parameters)).await;
     entries(&reservation, "instancesSet")[0].clone()
 }
 
-fn described<'a>(interface: &Interface<'a>, index: &'a str) -> Vec<(String, &'a str)> {
-    let field = |name: &str| format!("NetworkInterface.{index}.{name}");
+fn described<'a>(interface: &Interface<'a>, place: usize) -> Vec<(String, &'a str)> {
+    let field = |name: &str| format!("NetworkInterface.{}.{name}", place + 1);
     let mut parameters = vec![
-        (field("DeviceIndex"), index),
+        (field("DeviceIndex"), ["0", "1", "2"][place]),
         (field("SubnetId"), interface.subnet),
         (field("PrivateIpAddress"), interface.ip),
     ];
-    if interface.ipv6 {
-        parameters.push((field("Ipv6AddressCount"), "1"));
-    }
     let groups = interface.groups.iter().enumerate();
     parameters.extend(groups.map(|(place, group)| (field(&format!("SecurityGroupId.{}", place + 1)), *group)));
     parameters

@@ -20,7 +20,8 @@ async fn seed_users(iam: &Service, ids: &mut Ids) {
     ids.note_key("AKIAIOSFODNN7EXAMPLE", key(iam, "ann").await);
     ids.note_key("AKIAI44QH8DHBEXAMPLE", key(iam, "ann").await);
     let reads = allow(&json!("s3:GetObject")).to_string();
-    iam.call("PutUserPolicy", &[("UserName", "ann"), ("PolicyName", "reads-reports"), ("PolicyDocument", &reads)]).await;
+    iam.call("PutUserPolicy", &[("UserName", "ann"), ("PolicyName", "reads-reports"), ("PolicyDocument", &reads)])
+        .await;
     let policy = iam.call("CreatePolicy", &[("PolicyName", "developer"), ("PolicyDocument", &reads)]).await;
     let arn = text(&policy["Policy"], "Arn");
     iam.call("AttachUserPolicy", &[("UserName", "ann"), ("PolicyArn", &arn)]).await;
@@ -51,7 +52,8 @@ async fn seed_roles(iam: &Service, account: &str, ids: &mut Ids) {
     role(iam, "/", "quell-function", &trust(&json!({"Service": "lambda.amazonaws.com"}))).await;
 
     let path = "/aws-reserved/sso.amazonaws.com/eu-west-1/";
-    let provider = json!({"Federated": format!("arn:aws:iam::{account}:saml-provider/AWSSSO_0123456789abcdef_DO_NOT_DELETE")});
+    let provider =
+        json!({"Federated": format!("arn:aws:iam::{account}:saml-provider/AWSSSO_0123456789abcdef_DO_NOT_DELETE")});
     let sso = role(iam, path, "AWSReservedSSO_AdministratorAccess_0123456789abcdef", &trust(&provider)).await;
     ids.note("AROAQUELLSSOEXAMPLE", &sso);
     // AWS refuses reserved paths to everyone but itself; moto does not, and also lets such roles be changed.

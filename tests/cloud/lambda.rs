@@ -82,7 +82,10 @@ impl Lambda {
         for _ in 0..ATTEMPTS {
             let (port, runtime_port) = (free_port(), free_port());
             let mut command = emulator(port, runtime_port, program);
-            command.env("AWS_ENDPOINT_URL", cloud.url()).envs(lambda_environment(role)).envs(environment.iter().copied());
+            command
+                .env("AWS_ENDPOINT_URL", cloud.url())
+                .envs(lambda_environment(role))
+                .envs(environment.iter().copied());
             let mut emulator = Tethered::start(&mut command).expect("the emulator starts");
             let logs = collect_logs(&mut emulator);
             if listens(&mut emulator, [port, runtime_port]).await {
@@ -129,7 +132,8 @@ impl Lambda {
         let stat = fs::read_to_string(format!("/proc/{function}/stat")).ok()?;
         // The second field, the name in parentheses, may contain anything; user and system time are 14 and 15.
         let (_, after_name) = stat.rsplit_once(')')?;
-        let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let ticks: u64 =
+            after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
         let peak_memory_kib = peak.trim().trim_end_matches(" kB").parse().ok()?;
         Some(Usage { peak_memory_kib, cpu: Duration::from_millis(ticks * 10) })
     }

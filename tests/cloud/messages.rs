@@ -29,7 +29,12 @@ impl Message {
         } else {
             BTreeMap::from([("default".to_owned(), message)])
         };
-        Some(Message { topic: field("TopicArn")?, subject: field("Subject"), bodies, attributes: attributes(&call.parameters) })
+        Some(Message {
+            topic: field("TopicArn")?,
+            subject: field("Subject"),
+            bodies,
+            attributes: attributes(&call.parameters),
+        })
     }
 }
 

@@ -112,7 +112,10 @@ fn form(service: &str, action: &str, parameters: &[(&str, &str)]) -> String {
     };
     let fixed = [("Action", action), ("Version", version)];
     let pairs = fixed.iter().chain(parameters);
-    pairs.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))).collect::<Vec<_>>().join("&")
+    pairs
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 /// Takes the result out of its wrapper, which EC2 does without.

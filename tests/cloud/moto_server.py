@@ -2,8 +2,21 @@
 
 import logging
 
+from moto.iam import models as iam
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
+
+
+create_user = iam.User.__init__
+
+
+def create_user_with_aws_id(self, *arguments, **named):
+    create_user(self, *arguments, **named)
+    self.id = "AIDA" + self.id[:17].upper()
+
+
+# A user's unique id in AWS's form; moto's are random lower-case letters.
+iam.User.__init__ = create_user_with_aws_id
 
 # One line a request would drown what the tests print; tracebacks of moto itself still appear.
 logging.getLogger("werkzeug").setLevel(logging.ERROR)

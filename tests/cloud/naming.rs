@@ -36,7 +36,8 @@ pub enum Protocol {
     RestXml,
 }
 
-/// REST operations, by service, method, path (`*` is one segment) and, for S3, the sub-resource in the query.
+/// REST operations, by service, method, path (`*` is one segment, `**` all that follow) and, for S3, the
+/// sub-resource in the query.
 const REST: &[(&str, &str, &str, &str, &str)] = &[
     ("guardduty", "GET", "/detector", "", "ListDetectors"),
     ("guardduty", "POST", "/detector/*/findings/get", "", "GetFindings"),
@@ -47,8 +48,8 @@ const REST: &[(&str, &str, &str, &str, &str)] = &[
     ("s3", "GET", "/*", "publicAccessBlock", "GetBucketPublicAccessBlock"),
     ("s3", "PUT", "/*", "publicAccessBlock", "PutBucketPublicAccessBlock"),
     ("s3", "DELETE", "/*", "publicAccessBlock", "DeleteBucketPublicAccessBlock"),
-    ("s3", "GET", "/*/*", "", "GetObject"),
-    ("s3", "PUT", "/*/*", "", "PutObject"),
+    ("s3", "GET", "/*/**", "", "GetObject"),
+    ("s3", "PUT", "/*/**", "", "PutObject"),
     ("securityhub", "PATCH", "/findings/batchupdate", "", "BatchUpdateFindings"),
 ];
 
@@ -85,7 +86,10 @@ fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
 }
 
 fn fields(form: &str) -> BTreeMap<String, String> {
-    form.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (decoded(name), decoded(value))).collect()
+    form.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
 }
 
 fn decoded(text: &str) -> String {
@@ -111,6 +115,12 @@ fn fields_present(query: &str) -> Vec<&str> {
 }
 
 fn fits(shape: &str, path: &str) -> bool {
-    let (shape, path) = (shape.split('/'), path.trim_end_matches('/').split('/'));
-    shape.clone().count() == path.clone().count() && shape.zip(path).all(|(want, is)| want == "*" || want == is)
+    let (mut shape, mut path) = (shape.split('/'), path.trim_end_matches('/').split('/'));
+    loop {
+        match (shape.next(), path.next()) {
+            (None, None) | (Some("**"), Some(_)) => return true,
+            (Some(want), Some(is)) if want == "*" || want == is => {}
+            _ => return false,
+        }
+    }
 }

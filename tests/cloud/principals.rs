@@ -30,7 +30,9 @@ pub struct Principals {
 #[derive(Clone)]
 enum Standing {
     /// The instrument's own and the function's: never refused, so that they cost no look-ups.
-    Trusted { account: String },
+    Trusted {
+        account: String,
+    },
     Watched(Principal),
 }
 

@@ -22,7 +22,7 @@ impl Tethered {
     pub fn start(command: &mut Command) -> io::Result<Tethered> {
         let child = command.process_group(0).spawn()?;
         let watch = Command::new("sh")
-            .args(["-c", "read -r _; kill -KILL -- -\"$0\" 2>/dev/null", &child.id().to_string()])
+            .args(["-c", "read -r _; kill -s KILL -- -\"$0\" 2>/dev/null", &child.id().to_string()])
             .process_group(0)
             .stdin(Stdio::piped())
             .spawn()?;
@@ -45,7 +45,11 @@ impl Drop for Tethered {
 pub fn in_venv(file: &str) -> PathBuf {
     let venv = env::var_os("QUELL_VENV").map_or_else(|| cache().join("quell/venv"), PathBuf::from);
     let path = venv.join(file);
-    assert!(path.exists(), "{} is missing: create the environment first (see tests/cloud/requirements.txt)", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: create the environment first (see tests/cloud/requirements.txt)",
+        path.display()
+    );
     path
 }
 
@@ -57,10 +61,8 @@ pub fn in_package(file: &str) -> PathBuf {
 }
 
 fn cache() -> PathBuf {
-    env::var_os("XDG_CACHE_HOME").map_or_else(
-        || PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache"),
-        PathBuf::from,
-    )
+    env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache"), PathBuf::from)
 }
 
 /// A port that nobody listens on at this moment; another process may take it before the caller does.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
@@ -26,7 +26,7 @@ use super::naming::{self, Asked};
 use super::principals::Principals;
 use super::refusal;
 use super::stale::{Past, Read};
-use super::xml;
+use super::{strictness, xml};
 
 /// What the connections share.
 pub struct Proxy {
@@ -130,7 +130,9 @@ impl Proxy {
     async fn deliver(&self, fault: Option<Fault>, arrived: &Arrived, call: &mut Call) -> Delivery {
         match fault {
             None => Delivery::Whole(self.act(arrived, call).await),
-            Some(Fault::Refuse(refusal)) => Delivery::Whole(refusal.answer(&arrived.asked.service, arrived.asked.protocol)),
+            Some(Fault::Refuse(refusal)) => {
+                Delivery::Whole(refusal.answer(&arrived.asked.service, arrived.asked.protocol))
+            }
             Some(Fault::Unreached) => Delivery::Nothing,
             Some(Fault::LostResponse) => {
                 self.act(arrived, call).await;
@@ -146,7 +148,11 @@ impl Proxy {
                 Delivery::Whole(self.act(arrived, call).await)
             }
             Some(Fault::PauseBefore(pause)) => {
-                if pause.wait().await { Delivery::Whole(self.act(arrived, call).await) } else { Delivery::Nothing }
+                if pause.wait().await {
+                    Delivery::Whole(self.act(arrived, call).await)
+                } else {
+                    Delivery::Nothing
+                }
             }
             Some(Fault::PauseAfter(pause)) => {
                 let answer = self.act(arrived, call).await;
@@ -161,6 +167,9 @@ impl Proxy {
         match self.principals.admit(&asked.key).await {
             Ok(account) => call.account = account,
             Err(refusal) => return refusal.answer(&asked.service, asked.protocol),
+        }
+        if let Some(objection) = strictness::objection(&self.moto, &call.account, asked).await {
+            return objection;
         }
         let answer = match self.gaps.answer(asked) {
             Some(answer) => answer,
@@ -229,6 +238,11 @@ fn cut(answer: Answer) -> Response<Body> {
     let (mut head, body) = answer.into_parts();
     head.headers.insert(CONTENT_LENGTH, body.len().into());
     let half = Frame::data(body.slice(..body.len() / 2));
-    let frames = stream::iter([Ok(half), Err(io::Error::from(io::ErrorKind::ConnectionAborted))]);
-    Response::from_parts(head, StreamBody::new(frames).boxed())
+    let broken = async {
+        // The half must have left before the break, or the client gets nothing at all.
+        sleep(Duration::from_millis(5)).await;
+        Err(io::ErrorKind::ConnectionAborted.into())
+    };
+    let frames = stream::once(async { Ok(half) }).chain(stream::once(broken));
+    Response::from_parts(head, BodyExt::boxed(StreamBody::new(frames)))
 }

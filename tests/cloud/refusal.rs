@@ -80,10 +80,22 @@ impl Refusal {
 /// An error answer with any code.
 pub fn answer(protocol: Protocol, status: u16, code: &str, message: &str) -> Response<Bytes> {
     let (kind, body) = match protocol {
-        Protocol::Query => (XML, wrapped("ErrorResponse", "RequestId", &format!("<Error><Type>Sender</Type>{}</Error>", detail(code, message)))),
-        Protocol::Ec2 => (XML, wrapped("Response", "RequestID", &format!("<Errors><Error>{}</Error></Errors>", detail(code, message)))),
+        Protocol::Query => (
+            XML,
+            wrapped(
+                "ErrorResponse",
+                "RequestId",
+                &format!("<Error><Type>Sender</Type>{}</Error>", detail(code, message)),
+            ),
+        ),
+        Protocol::Ec2 => (
+            XML,
+            wrapped("Response", "RequestID", &format!("<Errors><Error>{}</Error></Errors>", detail(code, message))),
+        ),
         Protocol::RestXml => (XML, wrapped("Error", "RequestId", &detail(code, message))),
-        Protocol::Json | Protocol::RestJson => ("application/json", json!({"__type": code, "message": message}).to_string()),
+        Protocol::Json | Protocol::RestJson => {
+            ("application/json", json!({"__type": code, "message": message}).to_string())
+        }
     };
     Response::builder()
         .status(status)
@@ -97,7 +109,9 @@ pub fn answer(protocol: Protocol, status: u16, code: &str, message: &str) -> Res
 const XML: &str = "text/xml";
 
 fn wrapped(root: &str, request_id: &str, content: &str) -> String {
-    format!("<?xml version=\"1.0\"?><{root}>{content}<{request_id}>00000000-0000-4000-8000-000000000000</{request_id}></{root}>")
+    format!(
+        "<?xml version=\"1.0\"?><{root}>{content}<{request_id}>00000000-0000-4000-8000-000000000000</{request_id}></{root}>"
+    )
 }
 
 fn detail(code: &str, message: &str) -> String {

@@ -61,7 +61,8 @@ impl View {
         let of_group = [("Filter.1.Name", "group-id"), ("Filter.1.Value.1", group)];
         let rules = self.ec2.call("DescribeSecurityGroupRules", &of_group).await;
         let rules = entries(&rules, "securityGroupRuleSet").iter();
-        let mut ingress: Vec<IngressRule> = rules.filter(|rule| rule["isEgress"] == "false").map(ingress_rule).collect();
+        let mut ingress: Vec<IngressRule> =
+            rules.filter(|rule| rule["isEgress"] == "false").map(ingress_rule).collect();
         ingress.sort();
         ingress
     }

@@ -48,7 +48,13 @@ fn settled(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let lasting = fields.into_iter().filter(|(name, _)| !VOLATILE.contains(&name.as_str()));
-            lasting.map(|(name, value)| if name.ends_with("PolicyDocument") { decoded(name, &value) } else { (name, settled(value)) }).collect()
+            lasting
+                .map(
+                    |(name, value)| {
+                        if name.ends_with("PolicyDocument") { decoded(name, &value) } else { (name, settled(value)) }
+                    },
+                )
+                .collect()
         }
         Value::Array(entries) => {
             let mut entries: Vec<Value> = entries.into_iter().map(settled).collect();

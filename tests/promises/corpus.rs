@@ -2,7 +2,7 @@
 //!
 //! The findings are not part of this repository; `QUELL_FINDINGS` names the folder that holds them.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that panics has said what it has to say")]
+#![expect(clippy::panic, reason = "a test that panics has said what it has to say")]
 
 use quell::finding::{Finding, ResourceRole};
 use quell::remediation::route;
