@@ -1,7 +1,7 @@
 //! Carries out a plan: writes stage by stage, then reads everything back.
 
 use crate::aws::Cloud;
-use crate::change::Change;
+use crate::change::{Change, Value};
 use crate::cloud_error::{CloudError, Kind};
 use crate::id::{GroupId, VpcId};
 use crate::incident::{Outcome, StepResult};
@@ -23,10 +23,13 @@ struct Tried {
 /// Executes the plan's steps. A step that fails stops no other; one that needs what a failed step should have made
 /// fails with it. Reading back waits for the last write, since nothing that contains may wait for a read.
 pub async fn execute(cloud: &Cloud, plan: &Plan, until: Instant) -> Vec<StepResult> {
+    // A write that hangs must not take the time in which the others are read back.
+    let left = until.saturating_duration_since(Instant::now());
+    let written_by = until.checked_sub(left / 3).unwrap_or(until);
     let mut tried: Vec<Tried> = Vec::new();
     for stage in &plan.stages {
         let changes: Vec<Change> = stage.iter().map(|step| resolved(&step.change, &made(&tried))).collect();
-        tried.extend(join_all(changes.into_iter().map(|change| write(cloud, change, until))).await);
+        tried.extend(join_all(changes.into_iter().map(|change| write(cloud, change, written_by))).await);
     }
     join_all(tried.into_iter().map(|tried| read_back(cloud, tried, until))).await
 }
@@ -49,13 +52,27 @@ async fn write(cloud: &Cloud, change: Change, until: Instant) -> Tried {
     let written = if change.is_already_so() {
         Ok(Written::Done)
     } else if let Some(vpc) = change.to.waits_for() {
-        Err(CloudError::unreadable("writing", &format!("the quarantine group of {vpc} could not be made")))
-    } else if Instant::now() >= until {
-        Err(CloudError::out_of_time("writing"))
+        // Transient: whatever kept the group from being made may pass, and this with it.
+        let message = format!("the quarantine group of {vpc} could not be made");
+        Err(CloudError { kind: Kind::Transient, ..CloudError::unreadable("writing", &message) })
     } else {
-        change.setting.adjust().write(cloud, &change).await
+        in_time("writing", until, change.setting.adjust().write(cloud, &change)).await
     };
     Tried { change, written }
+}
+
+/// The SDK's timeouts are for one call; a step is many, and none may take the time for telling people.
+async fn in_time<T>(
+    what: &'static str,
+    until: Instant,
+    work: impl Future<Output = Result<T, CloudError>>,
+) -> Result<T, CloudError> {
+    tokio::time::timeout_at(until.into(), work).await.unwrap_or_else(|_| Err(CloudError::out_of_time(what)))
+}
+
+/// Reads a setting, if there is time.
+async fn read(cloud: &Cloud, change: &Change, until: Instant) -> Result<Value, CloudError> {
+    in_time("reading back", until, change.setting.adjust().read(cloud, change)).await
 }
 
 async fn read_back(cloud: &Cloud, tried: Tried, until: Instant) -> StepResult {
@@ -63,7 +80,7 @@ async fn read_back(cloud: &Cloud, tried: Tried, until: Instant) -> StepResult {
     let outcome = match &written {
         Ok(_) if change.is_already_so() => Outcome::AlreadySo,
         Ok(_) => confirm(cloud, &change, until).await,
-        Err(error) => failed(cloud, &change, error).await,
+        Err(error) => failed(cloud, &change, error, until).await,
     };
     StepResult { change, outcome }
 }
@@ -72,7 +89,7 @@ async fn read_back(cloud: &Cloud, tried: Tried, until: Instant) -> StepResult {
 async fn confirm(cloud: &Cloud, change: &Change, until: Instant) -> Outcome {
     let mut waits = LOOK_AGAIN.iter();
     loop {
-        let read = change.setting.adjust().read(cloud, change).await;
+        let read = read(cloud, change, until).await;
         let wait = waits.next().filter(|wait| Instant::now() + **wait < until);
         match (read, wait) {
             (Ok(value), _) if value == change.to => return Outcome::Changed,
@@ -94,13 +111,13 @@ fn unconfirmed(error: &CloudError) -> Outcome {
 }
 
 /// A write that got no answer may have landed all the same, and one of an unknown error too: looking tells.
-async fn failed(cloud: &Cloud, change: &Change, error: &CloudError) -> Outcome {
+async fn failed(cloud: &Cloud, change: &Change, error: &CloudError, until: Instant) -> Outcome {
     match error.kind {
         Kind::Gone => return Outcome::Gone { why: error.to_string() },
         Kind::Refused => return Outcome::Refused { why: error.to_string() },
         Kind::Transient | Kind::Exists | Kind::Other => {}
     }
-    match change.setting.adjust().read(cloud, change).await {
+    match read(cloud, change, until).await {
         Ok(value) if value == change.to => Outcome::Changed,
         Ok(_) | Err(_) => Outcome::Failed { why: error.to_string(), transient: error.kind == Kind::Transient },
     }

@@ -21,7 +21,7 @@ use hold::Hold;
 use jiff::Timestamp;
 use key::{HoldKey, IncidentId};
 use protocol::{Claim, Decided, Denied, Finish, How, LetGo, No, NoUndo, Occasion, Seen, Swap};
-use record::{IncidentRecord, Lease, Who, Worker};
+use record::{IncidentRecord, Worker};
 use store::{Store, Swapped, TRIES, pause};
 
 /// The ledger's table.
@@ -36,15 +36,6 @@ pub enum Claimed {
     /// The record is ours until its lease ends: what to do with it is in `How`.
     Won(Box<IncidentRecord>, How),
     Denied(Denied),
-}
-
-impl Worker {
-    /// One run of one invocation. `until` must lie after the last moment at which the run may still write.
-    #[must_use]
-    pub fn new(who: Who, request: &str, until: Timestamp) -> Self {
-        let token = format!("{:016x}", store::random());
-        Self { who, lease: Lease { request: request.to_owned(), token, until } }
-    }
 }
 
 impl Ledger {

@@ -22,6 +22,7 @@ pub mod guard;
 pub mod handler;
 pub mod id;
 pub mod incident;
+pub mod ledger;
 pub mod log;
 pub mod notify;
 pub mod observe;

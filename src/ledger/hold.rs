@@ -296,3 +296,114 @@ fn only_in(these: &Value, those: &Value) -> Vec<Rule> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Direction, KeyStatus, Peer};
+    use crate::setting::{AccessKeyStatus, IngressRules};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn id(n: u8) -> IncidentId {
+        format!("111122223333/eu-west-1/{n}").parse().unwrap()
+    }
+
+    fn at() -> Place {
+        let (account, region) = ("111122223333".try_into().unwrap(), "eu-west-1".try_into().unwrap());
+        Place { partition: crate::id::Partition::Aws, account, region }
+    }
+
+    fn rules(ports: &[i32]) -> Value {
+        let rule = |port: &i32| Rule {
+            id: None,
+            direction: Direction::In,
+            protocol: "tcp".to_owned(),
+            ports: Some((*port, *port)),
+            peer: Peer::Unknown,
+            description: None,
+            tags: Vec::new(),
+        };
+        Value::Rules(ports.iter().map(rule).collect())
+    }
+
+    fn group(from: &[i32], to: &[i32]) -> Placed {
+        let setting = Setting::IngressRules(IngressRules { group: "sg-0a1b".try_into().unwrap() });
+        Placed { at: at(), change: Change { setting, from: rules(from), to: rules(to) } }
+    }
+
+    fn key(from: KeyStatus, to: KeyStatus) -> Placed {
+        let (user, key) = ("ann".try_into().unwrap(), "AKIAIOSFODNN7EXAMPLE".try_into().unwrap());
+        let setting = Setting::AccessKeyStatus(AccessKeyStatus { user, key });
+        Placed { at: at(), change: Change { setting, from: Value::Status(from), to: Value::Status(to) } }
+    }
+
+    /// The hold after each of these joined, numbered from zero.
+    fn held(changes: &[Placed]) -> Hold {
+        let join = |hold: Option<Hold>, (n, placed): (u8, &Placed)| {
+            Some(Hold::joined(hold.as_ref(), placed, &id(n), NOW).unwrap())
+        };
+        (0..).zip(changes).fold(None, join).unwrap()
+    }
+
+    fn back(hold: &Hold, n: u8) -> (Value, Value) {
+        match hold.release(&id(n), NOW) {
+            Release::Back(change) => (change.from, change.to),
+            other @ (Release::NotHeld | Release::Wait { .. } | Release::KeptBy(_)) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_value_stays_and_comes_back_when_the_last_lets_go() {
+        use KeyStatus::{Active, Inactive};
+        let hold = held(&[key(Active, Inactive), key(Inactive, Inactive)]);
+        assert_eq!(hold.original, Value::Status(Active));
+        assert_eq!(hold.release(&id(1), NOW), Release::KeptBy(vec![id(0)]));
+        let hold = hold.without(&id(0), NOW);
+        assert_eq!(back(&hold, 1), (Value::Status(Inactive), Value::Status(Active)));
+        assert_eq!(hold.release(&id(0), NOW), Release::NotHeld);
+    }
+
+    #[test]
+    fn a_hold_that_nobody_holds_begins_anew_and_counts_on() {
+        use KeyStatus::{Active, Inactive};
+        let empty = held(&[key(Active, Inactive)]).without(&id(0), NOW);
+        let hold = Hold::joined(Some(&empty), &key(Inactive, Inactive), &id(1), NOW).unwrap();
+        assert_eq!((hold.version, &hold.original), (3, &Value::Status(Inactive)));
+        let hold = hold.corrected(&id(1), &Value::Status(Active), NOW).unwrap();
+        assert_eq!(back(&hold, 1).1, Value::Status(Active));
+        assert_eq!(hold.corrected(&id(1), &Value::Status(Inactive), NOW), None);
+    }
+
+    #[test]
+    fn rules_come_back_one_incident_at_a_time() {
+        let hold = held(&[group(&[22, 80], &[8022]), group(&[80, 3389], &[])]);
+        assert_eq!((&hold.original, hold.wanted()), (&rules(&[22, 80, 3389]), rules(&[8022])));
+        assert_eq!(back(&hold, 0), (rules(&[8022]), rules(&[22])));
+        assert_eq!(back(&hold, 1), (rules(&[8022]), rules(&[3389, 8022])));
+        assert_eq!(back(&hold.without(&id(1), NOW), 0), (rules(&[3389, 8022]), rules(&[22, 80, 3389])));
+        assert_eq!(hold.kept_by(&id(1)).unwrap().to, rules(&[]));
+    }
+
+    #[test]
+    fn what_is_being_given_back_is_waited_for_while_that_may_last() {
+        use KeyStatus::{Active, Inactive};
+        let after = |seconds| Timestamp::from_second(seconds).unwrap();
+        let lease = Lease { request: String::new(), token: String::new(), until: after(10) };
+        let hold = held(&[key(Active, Inactive)]).marked(&id(0), &lease, NOW).unwrap();
+        let join = |now| Hold::joined(Some(&hold), &key(Inactive, Inactive), &id(1), now);
+        assert_eq!(join(after(9)), Err(after(10)));
+        assert_eq!(join(after(10)).map(|hold| hold.giving_back), Ok(None));
+        assert_eq!(hold.release(&id(1), after(9)), Release::Wait { until: after(10) });
+        assert_eq!(hold.marked(&id(0), &lease, after(10)), None);
+    }
+
+    #[test]
+    fn a_value_of_somebody_elses_is_left() {
+        let hold = held(&[key(KeyStatus::Active, KeyStatus::Inactive)]);
+        let Release::Back(change) = hold.release(&id(0), NOW) else { panic!("nobody else holds it") };
+        assert_eq!(give_back(&change, &change.from), GiveBack::Write(change.clone()));
+        assert_eq!(give_back(&change, &change.to), GiveBack::Already);
+        assert_eq!(give_back(&change, &Value::Absent), GiveBack::Drifted);
+    }
+}

@@ -114,7 +114,9 @@ fn items(key: &str, version: u64, record: &impl Serialize, expires: Option<Times
 
 fn pieces(mut body: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
-    while let Some((piece, rest)) = body.split_at_checked(body.floor_char_boundary(LARGEST)).filter(|it| !it.0.is_empty()) {
+    while let Some((piece, rest)) =
+        body.split_at_checked(body.floor_char_boundary(LARGEST)).filter(|it| !it.0.is_empty())
+    {
         pieces.push(piece);
         body = rest;
     }

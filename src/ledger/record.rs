@@ -6,6 +6,7 @@ use crate::incident::{Incident, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// The shape that this release writes.
 pub const SCHEMA: u32 = 1;
@@ -147,7 +148,10 @@ pub enum Who {
     /// The policy, when a finding came in.
     Policy,
     /// A person: as the caller says, and as AWS shows it where it does.
-    Operator { says: String, identity: Option<String> },
+    Operator {
+        says: String,
+        identity: Option<String>,
+    },
     Sweep,
 }
 
@@ -158,18 +162,33 @@ pub enum What {
     Claimed,
     Resumed,
     /// A newer state of the finding came in.
-    Updated { count: u64 },
-    Finished { verdict: Verdict },
+    Updated {
+        count: u64,
+    },
+    Finished {
+        verdict: Verdict,
+    },
     /// Held settings that were not as we left them, and were contained again.
-    Reopened { settings: Vec<String> },
-    Asked { plan: u32 },
-    Approved { plan: u32 },
+    Reopened {
+        settings: Vec<String>,
+    },
+    Asked {
+        plan: u32,
+    },
+    Approved {
+        plan: u32,
+    },
     Rejected,
     Expired,
     UndoBegun,
-    GivenBack { setting: String },
+    GivenBack {
+        setting: String,
+    },
     /// A setting that was not given back, and why.
-    Left { setting: String, why: String },
+    Left {
+        setting: String,
+        why: String,
+    },
     Released,
 }
 
@@ -178,6 +197,20 @@ pub enum What {
 pub struct Worker {
     pub who: Who,
     pub lease: Lease,
+}
+
+impl Worker {
+    /// One run of one invocation. `until` must lie after the last moment at which the run may still write.
+    #[must_use]
+    pub fn new(who: Who, request: &str, until: Timestamp) -> Self {
+        let token = format!("{:016x}", random());
+        Self { who, lease: Lease { request: request.to_owned(), token, until } }
+    }
+}
+
+/// A number that no other run has.
+pub(super) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 impl IncidentRecord {

@@ -1,6 +1,6 @@
 //! When an incident is looked at again, and what for.
 
-use super::record::{Approval, Fallback, IncidentRecord, Status};
+use super::record::{Fallback, IncidentRecord, Status};
 use jiff::{SignedDuration, Timestamp};
 
 /// Seconds after containment at which it is looked at again: soon, since an attacker with IAM rights takes a deny policy
@@ -45,7 +45,10 @@ impl IncidentRecord {
             {
                 Some(Due::Announce)
             }
-            Status::Waiting => self.approval.as_ref().filter(|it| it.expires <= now).map(|it| Due::Expired(it.fallback)),
+            Status::Waiting => match &self.approval {
+                Some(approval) if approval.expires <= now => Some(Due::Expired(approval.fallback)),
+                Some(_) | None => Some(Due::Verify).filter(|_| !self.holds.is_empty()),
+            },
             Status::Held if end => Some(Due::End),
             Status::Held => Some(Due::Verify),
             Status::Released | Status::Rejected | Status::Closed => None,
@@ -57,10 +60,11 @@ impl IncidentRecord {
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         match self.status {
             Status::Containing | Status::Releasing => Some(after(now, backoff(self.failures))),
-            Status::Waiting => self.approval.as_ref().map(|Approval { expires, .. }| *expires),
-            Status::Held => {
-                let verify = self.contained.and_then(|since| next_look(since, now));
-                verify.into_iter().chain(self.ends).min()
+            Status::Waiting | Status::Held => {
+                let since = self.contained.filter(|_| !self.holds.is_empty());
+                let look = since.and_then(|since| next_look(since, now));
+                let expires = self.approval.as_ref().map(|approval| approval.expires);
+                look.into_iter().chain(self.ends).chain(expires).min()
             }
             Status::Released | Status::Rejected | Status::Closed => None,
         }

@@ -8,7 +8,7 @@ use super::hold::Hold;
 use super::item::{self, Head, Item, Items};
 use super::key::{HoldKey, IncidentId};
 use super::protocol::{Limit, Seen, Swap};
-use super::record::IncidentRecord;
+use super::record::{IncidentRecord, random};
 use crate::cloud_error::{CloudError, Kind};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -17,7 +17,6 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 /// A transaction's Put and Update need the permissions of their single kin ("Using IAM with DynamoDB transactions").
@@ -83,7 +82,9 @@ impl Store {
     fn put(&self, items: &Items) -> Result<Vec<TransactWriteItem>, LedgerError> {
         let head = Put::builder().table_name(&self.table).set_item(Some(items.head.clone()));
         let head = match items.version {
-            0 | 1 => head.condition_expression("attribute_not_exists(#pk)").expression_attribute_names("#pk", item::PARTITION),
+            0 | 1 => head
+                .condition_expression("attribute_not_exists(#pk)")
+                .expression_attribute_names("#pk", item::PARTITION),
             version => head
                 .condition_expression("#version = :before")
                 .expression_attribute_names("#version", item::VERSION)
@@ -270,10 +271,4 @@ fn canceled(code: &str, message: Option<&str>) -> CloudError {
 pub(super) async fn pause(attempt: u32) {
     let most = 25_u64.saturating_mul(1 << attempt.min(5));
     tokio::time::sleep(Duration::from_millis(1 + random() % most)).await;
-}
-
-/// A number that no other run has.
-#[must_use]
-pub fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

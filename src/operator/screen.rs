@@ -211,7 +211,7 @@ fn keep_words(table: &mut Table) {
     for column in 0..columns {
         let pad = if column + 1 == columns { 0 } else { 2 };
         let cells = table.column_cells_with_header_iter(column).flatten();
-        let words = cells.flat_map(|cell| cell.content().lines().map(longest_word).max());
+        let words = cells.filter_map(|cell| cell.content().lines().map(longest_word).max());
         let longest = u16::try_from(words.max().unwrap_or_default().min(LONGEST_WORD)).unwrap_or_default();
         if let Some(column) = table.column_mut(column) {
             column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(longest + pad)));

@@ -1,7 +1,9 @@
 """Serves moto on a free port, and prints that port as its first line when it is ready."""
 
 import logging
+from threading import RLock
 
+from moto.dynamodb.responses import DynamoHandler
 from moto.iam import models as iam
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
@@ -17,6 +19,18 @@ def create_user_with_aws_id(self, *arguments, **named):
 
 # A user's unique id in AWS's form; moto's are random lower-case letters.
 iam.User.__init__ = create_user_with_aws_id
+
+# moto undoes a failed transaction by putting the table back as it was, and with it what others wrote meanwhile.
+one_at_a_time = RLock()
+call_action = DynamoHandler.call_action
+
+
+def call_alone(self):
+    with one_at_a_time:
+        return call_action(self)
+
+
+DynamoHandler.call_action = call_alone
 
 # One line a request would drown what the tests print; tracebacks of moto itself still appear.
 logging.getLogger("werkzeug").setLevel(logging.ERROR)

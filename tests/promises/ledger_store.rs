@@ -1,5 +1,13 @@
 //! The ledger in DynamoDB: claimed once, shared, split, limited, found again when due.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that panics has said what it has to say"
+)]
+
 use crate::cloud::{Cloud, REGION};
 use crate::protocol_model::world::{finding, id, planned, value};
 use aws_sdk_dynamodb::Client;
@@ -9,8 +17,8 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 use jiff::{SignedDuration, Timestamp};
-use quell::id::{InterfaceId, VpcId};
 use quell::change::{Change, GroupRef, Value};
+use quell::id::{InterfaceId, VpcId};
 use quell::incident::{Incident, Outcome, StepResult};
 use quell::ledger::hold::{GiveBack, Release, give_back};
 use quell::ledger::key::CounterKey;

@@ -1,6 +1,8 @@
 //! The ledger's rules, run in every order that two workers, a sweep, an operator, an attacker and crashes can bring
 //! about, up to a bound. The rules are the library's own; only DynamoDB and the one access key are made up.
 
+#![expect(clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
+
 mod run;
 pub mod world;
 
@@ -74,7 +76,8 @@ impl Model for Protocol {
 /// Checks every state within the bound, and gives the properties that fail.
 fn check(name: &str, bound: Bound, sabotage: Sabotage) -> Vec<&'static str> {
     let began = Instant::now();
-    let checker = Protocol { bound, sabotage }.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let checker =
+        Protocol { bound, sabotage }.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let (states, unique, depth) = (checker.state_count(), checker.unique_state_count(), checker.max_depth());
     println!("{name}: {unique} states, {states} transitions, {depth} deep, {:.1} s", began.elapsed().as_secs_f32());
     let failed = |name: &&'static str| name.starts_with(|c: char| c.is_ascii_digit());
@@ -88,7 +91,10 @@ fn check(name: &str, bound: Bound, sabotage: Sabotage) -> Vec<&'static str> {
 
 /// Little of everything: what a test run has time for.
 const SMALL: &[(&str, Bound)] = &[
-    ("one finding twice, a crash, a lost answer, a stall", Bound { crashes: 1, lost: 1, hours: 1, stalls: true, ..TWICE }),
+    (
+        "one finding twice, a crash, a lost answer, a stall",
+        Bound { crashes: 1, lost: 1, hours: 1, stalls: true, ..TWICE },
+    ),
     ("an update, an attacker, a crash, a lost answer", Bound { crashes: 1, lost: 1, reopens: 1, hours: 1, ..UPDATED }),
     ("an update, an undo, a crash, a lost answer", Bound { crashes: 1, lost: 1, undos: 1, hours: 1, ..UPDATED }),
     ("two holders, both undone, an attacker", Bound { undos: 2, reopens: 1, ..TWO_HOLDERS }),

@@ -3,6 +3,14 @@
 //! `tests/records/` has one of each shape, named after its schema. A file there is never changed: a new shape is a new
 //! file. `cargo test --test promises -- --ignored write_the_records` adds those that are missing.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that panics has said what it has to say"
+)]
+
 use crate::protocol_model::world::{finding, id, planned};
 use jiff::{SignedDuration, Timestamp};
 use quell::change::{Change, Direction, GroupRef, KeyStatus, Peer, Rule, Value};
@@ -10,10 +18,14 @@ use quell::id::{GroupId, Place, VpcId};
 use quell::incident::{Outcome, StepResult, Verdict};
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
 use quell::ledger::key::{IncidentId, Placed};
-use quell::ledger::protocol::{Claim, Decided, Finish, LetGo, No, Occasion, Seen, begin_undo, claim, finish, finish_undo, reject, told};
+use quell::ledger::protocol::{
+    Claim, Decided, Finish, LetGo, No, Occasion, Seen, begin_undo, claim, finish, finish_undo, reject, told,
+};
 use quell::ledger::record::{Approval, Fallback, IncidentRecord, SCHEMA, Status, What, Who, Worker};
 use quell::policy::Response;
-use quell::setting::{AccessKeyStatus, IngressRules, InlinePolicy, InterfaceGroups, Principal, QuarantineGroup, Setting};
+use quell::setting::{
+    AccessKeyStatus, IngressRules, InlinePolicy, InterfaceGroups, Principal, QuarantineGroup, Setting,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
@@ -69,7 +81,10 @@ fn every_record_ever_written_is_undone() {
 fn the_shapes_of_this_release_are_among_them() {
     let known = files();
     for (name, json) in shapes() {
-        assert!(known.iter().any(|(file, there)| *file == name && *there == json), "{name} is not as this release writes it");
+        assert!(
+            known.iter().any(|(file, there)| *file == name && *there == json),
+            "{name} is not as this release writes it"
+        );
     }
 }
 
@@ -131,7 +146,7 @@ fn late() -> Timestamp {
 
 fn worker(who: Who) -> Worker {
     let mut by = Worker::new(who, "c0ffee", late());
-    by.lease.token = "0123456789abcdef".to_owned();
+    "0123456789abcdef".clone_into(&mut by.lease.token);
     by.lease.until = now().checked_add(SignedDuration::from_secs(60)).unwrap();
     by
 }
@@ -144,11 +159,21 @@ fn shapes() -> Vec<(String, Json)> {
 }
 
 fn incidents() -> Vec<(&'static str, IncidentRecord)> {
-    let (policy, ann) = (worker(Who::Policy), worker(Who::Operator { says: "ann".to_owned(), identity: Some("AIDAEXAMPLE".to_owned()) }));
+    let (policy, ann) = (
+        worker(Who::Policy),
+        worker(Who::Operator { says: "ann".to_owned(), identity: Some("AIDAEXAMPLE".to_owned()) }),
+    );
     let containing = claimed(Response::Contain, &policy);
     let held = finished(&containing, &policy, &[Outcome::Changed], &[], None);
-    let partial = finished(&containing, &policy, &[Outcome::Drifted { found: Value::Status(KeyStatus::Active) }], &["the key"], None);
-    let failed = finished(&containing, &policy, &[Outcome::Failed { why: "throttled".to_owned(), transient: true }], &[], None);
+    let partial = finished(
+        &containing,
+        &policy,
+        &[Outcome::Drifted { found: Value::Status(KeyStatus::Active) }],
+        &["the key"],
+        None,
+    );
+    let failed =
+        finished(&containing, &policy, &[Outcome::Failed { why: "throttled".to_owned(), transient: true }], &[], None);
     let refused = finished(&containing, &policy, &[Outcome::Refused { why: "access denied".to_owned() }], &[], None);
     let gone = finished(&containing, &policy, &[Outcome::Gone { why: "no such key".to_owned() }], &[], None);
     let approval = Approval { plan: 1, expires: late(), fallback: Fallback::Abandon };
@@ -163,7 +188,8 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
         finish_undo(&releasing, &ann, &done, now()).incident.unwrap()
     };
     let released = told(&let_go(LetGo::GivenBack), now()).incident.unwrap();
-    let left = told(&told(&let_go(LetGo::KeptBy(vec![id(1).clone()])), now()).incident.unwrap(), late()).incident.unwrap();
+    let left =
+        told(&told(&let_go(LetGo::KeptBy(vec![id(1).clone()])), now()).incident.unwrap(), late()).incident.unwrap();
     let mut all_said = left.clone();
     let said = [
         What::Resumed,
@@ -203,7 +229,13 @@ fn claimed(response: Response, by: &Worker) -> IncidentRecord {
     }
 }
 
-fn finished(record: &IncidentRecord, by: &Worker, outcomes: &[Outcome], reopened: &[&str], approval: Option<Approval>) -> IncidentRecord {
+fn finished(
+    record: &IncidentRecord,
+    by: &Worker,
+    outcomes: &[Outcome],
+    reopened: &[&str],
+    approval: Option<Approval>,
+) -> IncidentRecord {
     let mut incident = record.incident.clone();
     for part in &mut incident.parts {
         let changes = part.plan.steps().map(|step| step.change.clone());
@@ -220,7 +252,14 @@ fn holds() -> Vec<(&'static str, Hold)> {
     let group = |id: &str| GroupId::try_from(id).unwrap();
     let rules = |rules: &[Rule]| Value::Rules(rules.iter().cloned().collect());
     let (world, office) = (rule("0.0.0.0/0"), rule("10.0.0.0/8"));
-    let list = Rule { peer: Peer::PrefixList("pl-0a1b".to_owned()), description: None, tags: Vec::new(), ports: None, id: None, ..rule("::/0") };
+    let list = Rule {
+        peer: Peer::PrefixList("pl-0a1b".to_owned()),
+        description: None,
+        tags: Vec::new(),
+        ports: None,
+        id: None,
+        ..rule("::/0")
+    };
     let other = Peer::Group { id: "sg-0c1d".to_owned(), account: Some("111122223333".to_owned()) };
     let other = Rule { peer: other, direction: Direction::Out, ..rule("::/0") };
     let unknown = Rule { peer: Peer::Unknown, ..rule("::/0") };
@@ -234,10 +273,11 @@ fn holds() -> Vec<(&'static str, Hold)> {
     let hold = |setting: Setting, from: Value, to: Value| joined(None, &Change { setting, from, to }, id(0));
     let status = |status| Value::Status(status);
     let key = hold(Setting::AccessKeyStatus(key), status(KeyStatus::Active), status(KeyStatus::Inactive));
-    let again = Change { setting: key.setting.clone(), from: status(KeyStatus::Inactive), to: status(KeyStatus::Inactive) };
+    let again =
+        Change { setting: key.setting.clone(), from: status(KeyStatus::Inactive), to: status(KeyStatus::Inactive) };
     let marked = key.marked(id(0), &worker(Who::Sweep).lease, now()).unwrap();
     let ingress = Setting::IngressRules(IngressRules { group: group("sg-0a1b") });
-    let open = hold(ingress.clone(), rules(&[world.clone(), list, other, unknown]), rules(&[office.clone()]));
+    let open = hold(ingress.clone(), rules(&[world.clone(), list, other, unknown]), rules(&[office]));
     let more = Change { setting: ingress, from: rules(&[rule("192.0.2.0/24")]), to: rules(&[]) };
     let quarantine = Setting::QuarantineGroup(QuarantineGroup { vpc: vpc() });
     vec![
@@ -246,8 +286,14 @@ fn holds() -> Vec<(&'static str, Hold)> {
         ("access-key-unheld", marked.without(id(0), now())),
         ("access-key", key),
         ("user-policy", hold(Setting::InlinePolicy(policy(Principal::User(user()))), Value::Absent, document.clone())),
-        ("role-policy", hold(Setting::InlinePolicy(policy(Principal::Role("web".try_into().unwrap()))), document.clone(), document)),
-        ("interface-groups", hold(Setting::InterfaceGroups(interface.clone()), groups(&["sg-0a1b", "sg-0c1d"]), groups(&["sg-0e1f"]))),
+        (
+            "role-policy",
+            hold(Setting::InlinePolicy(policy(Principal::Role("web".try_into().unwrap()))), document.clone(), document),
+        ),
+        (
+            "interface-groups",
+            hold(Setting::InterfaceGroups(interface.clone()), groups(&["sg-0a1b", "sg-0c1d"]), groups(&["sg-0e1f"])),
+        ),
         ("interface-groups-unresolved", hold(Setting::InterfaceGroups(interface), groups(&[]), waits)),
         ("ingress-rules-joined", joined(Some(&open), &more, id(1))),
         ("ingress-rules", open),

@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What an event came to.
@@ -89,9 +90,13 @@ impl Stage {
         let verdict = words.into_iter().find(|words| subject.starts_with(words)).unwrap();
         let email = &message.bodies["email"];
         assert!(email.starts_with(verdict), "{email}");
-        let named = email.lines().position(|line| line.starts_with("QUARANTINE="));
-        let used = email.lines().position(|line| line.starts_with("aws ") && line.contains("$QUARANTINE"));
-        assert!(used.is_none() || named < used && named.is_some(), "a command uses what none before it sets\n{email}");
+        let mut set = BTreeSet::new();
+        for line in email.lines() {
+            set.extend(line.split_once('=').map(|(name, _)| name).filter(|name| name.starts_with("QUARANTINE_")));
+            let used = line.split('$').skip(1).filter_map(|rest| rest.split('"').next());
+            let mut used = used.filter(|name| name.starts_with("QUARANTINE"));
+            assert!(used.all(|name| set.contains(name)), "a command uses what none before it sets: {line}\n{email}");
+        }
         let attributes: Vec<&str> = message.attributes.keys().map(String::as_str).collect();
         assert_eq!(attributes, ["account", "finding_type", "region", "remediation", "severity", "verdict"]);
         assert!(message.attributes.values().all(|value| !value.is_empty()), "{:?}", message.attributes);

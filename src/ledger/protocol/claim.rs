@@ -78,9 +78,13 @@ pub enum How {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Denied {
     /// Another worker is at this incident: nothing to do here.
-    Busy { until: Timestamp },
+    Busy {
+        until: Timestamp,
+    },
     /// A setting is being given back at this moment: nothing is recorded yet, so come again.
-    Wait { until: Timestamp },
+    Wait {
+        until: Timestamp,
+    },
     /// Done already, and people know.
     Known(Box<IncidentRecord>),
     /// The approval is for a plan that is no longer the newest.
@@ -124,18 +128,14 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
             Ok(How::Announce)
         }
         (Occasion::Delivery, Status::Held | Status::Closed) if newer => Ok(How::Again),
-        (Occasion::Verify, Status::Held) => Ok(How::Again),
+        (Occasion::Verify, Status::Held | Status::Waiting) if !known.holds.is_empty() => Ok(How::Again),
         (Occasion::Delivery, Status::Released | Status::Rejected) if newer && known.said_left.is_none() => {
             Ok(How::LeftAlone)
         }
         (Occasion::Approve { plan }, Status::Waiting) => answer(claim, known, plan),
         (Occasion::Expired, Status::Waiting) if is_over(known.approval.as_ref(), claim.now) => Ok(How::Approved),
         (
-            Occasion::Delivery
-            | Occasion::Verify
-            | Occasion::Announce
-            | Occasion::Expired
-            | Occasion::Approve { .. },
+            Occasion::Delivery | Occasion::Verify | Occasion::Announce | Occasion::Expired | Occasion::Approve { .. },
             _,
         ) => nothing(),
     }
@@ -196,7 +196,7 @@ fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
 }
 
 fn approved(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    let parts = claim.incident.parts.iter().cloned().map(|mut part| {
+    let parts = merged(claim, known).into_iter().map(|mut part| {
         if part.decision.response == Response::Approve {
             part.decision.response = Response::Contain;
         }
@@ -208,7 +208,7 @@ fn approved(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
 
 fn shown_again(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let approval = known.approval.clone().map(|approval| Approval { plan: approval.plan + 1, ..approval });
-    let incident = Incident { parts: claim.incident.parts.clone(), ..known.incident.clone() };
+    let incident = Incident { parts: merged(claim, known), ..known.incident.clone() };
     IncidentRecord { incident, approval, told: None, ..known.clone() }
 }
 

@@ -16,7 +16,7 @@ pub struct Finish {
     pub incident: Incident,
     /// Held settings that somebody else had set, and that were contained again.
     pub reopened: Vec<String>,
-    /// Who decides until when, where the verdict waits for approval.
+    /// Until when a person may decide, where a part of the plan waits for that; the record's own on a later look.
     pub approval: Option<Approval>,
     /// When the containment ends, where it is for a time.
     pub ends: Option<Timestamp>,
@@ -52,7 +52,7 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     };
     record.approval.clone_from(&done.approval);
     record.ends = done.ends.or(record.ends);
-    if record.contained.is_none() || !done.reopened.is_empty() {
+    if !record.holds.is_empty() && (record.contained.is_none() || !done.reopened.is_empty()) {
         record.contained = Some(done.now);
     }
     if !done.reopened.is_empty() {
@@ -106,7 +106,8 @@ fn results(incident: &Incident) -> impl Iterator<Item = (HoldKey, &StepResult)> 
 /// Everything held is as it was left: nothing to write down, and nobody to tell.
 #[must_use]
 pub fn verified(record: &IncidentRecord, now: Timestamp) -> Swap {
-    let mut record = IncidentRecord { status: at_rest(record), ..record.clone() };
+    let status = if record.status == Status::Waiting { record.status } else { at_rest(record) };
+    let mut record = IncidentRecord { status, ..record.clone() };
     record.due = record.next_due(now);
     let_rest(record)
 }
@@ -161,9 +162,11 @@ pub fn reject(record: &IncidentRecord, by: &Worker, no: No, now: Timestamp) -> O
         return None;
     }
     let mut record = record.clone();
+    // What was contained without asking stays so.
     let (status, what) = match no {
-        No::Person => (Status::Rejected, What::Rejected),
-        No::Time => (Status::Closed, What::Expired),
+        No::Person if record.holds.is_empty() => (Status::Rejected, What::Rejected),
+        No::Person => (Status::Held, What::Rejected),
+        No::Time => (at_rest(&record), What::Expired),
     };
     record.status = status;
     record.approval = None;

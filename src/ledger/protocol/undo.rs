@@ -65,14 +65,15 @@ pub fn begin_undo(
     };
     let undo = match record.status {
         Status::Releasing => record.undo.clone().unwrap_or_else(asked),
-        Status::Containing | Status::Held | Status::Closed => asked(),
-        Status::Waiting => return Err(NoUndo::Waiting),
+        Status::Waiting if record.holds.is_empty() => return Err(NoUndo::Waiting),
+        Status::Containing | Status::Waiting | Status::Held | Status::Closed => asked(),
         status @ (Status::Released | Status::Rejected) => return Err(NoUndo::Over(status)),
     };
     if record.status != Status::Releasing {
         record.note(now, by, What::UndoBegun);
     }
     record.status = Status::Releasing;
+    record.approval = None;
     record.undo = Some(undo);
     record.due = Some(by.lease.until);
     record.lease = Some(by.lease.clone());
@@ -104,7 +105,7 @@ pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[(HoldKey, LetGo
         Status::Released => record.note(now, by, What::Released),
         Status::Closed => {
             record.let_go.clear();
-            record.ends = None;
+            (record.ends, record.contained) = (None, None);
             record.note(now, by, What::Released);
         }
         Status::Containing | Status::Waiting | Status::Held | Status::Releasing | Status::Rejected => {}

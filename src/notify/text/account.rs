@@ -1,6 +1,6 @@
 //! What GuardDuty says, who decided what, and where to read on.
 
-use crate::finding::{Finding, LocalPort, Remote, ResourceRole, Subject};
+use crate::finding::{Finding, LocalPort, Remote, ResourceRole, Subject, SubjectKind};
 use crate::incident::{Incident, Part};
 use crate::notify::escape::{defanged, plain, quoted, sentence};
 use crate::notify::{fit, words};
@@ -13,7 +13,9 @@ pub(super) fn happened(incident: &Incident) -> Vec<String> {
         format!("  {}", quoted(&finding.description, 1_000)),
     ];
     lines.extend(finding.action.iter().map(|action| format!("  Action:     {}", quoted(action, 300))));
-    lines.extend(finding.role.map(|role| format!("  Role:       {}", role_of(role))));
+    // Of an access key GuardDuty always says target, which says nothing.
+    let host = finding.subjects.iter().any(|subject| matches!(subject.kind, SubjectKind::Instance { .. }));
+    lines.extend(finding.role.filter(|_| host).map(|role| format!("  Role:       {}", role_of(role))));
     lines.extend(times(incident));
     lines.push(format!("  Seen:       {}", words::count(usize::try_from(finding.count).unwrap_or(usize::MAX), "time")));
     if finding.sample {

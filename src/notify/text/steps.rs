@@ -81,7 +81,7 @@ pub(super) fn not_done(parts: &[&Part]) -> Vec<String> {
 
 fn is_held(part: &Part) -> bool {
     let plans = [Verdict::Planned, Verdict::WaitingForApproval].contains(&part.verdict());
-    part.plan.no_steps.is_some() || part.decision.lowered.is_some() || plans
+    part.plan.no_steps.is_some() || !part.plan.left_out.is_empty() || part.decision.lowered.is_some() || plans
 }
 
 fn withheld(part: &Part) -> Vec<String> {
@@ -95,7 +95,9 @@ fn withheld(part: &Part) -> Vec<String> {
     let waits = (verdict == Verdict::WaitingForApproval).then(|| {
         "waits for a person. This release takes no approval; the commands above are equal to the plan".to_owned()
     });
-    [none, lowered, opt_in, waits].into_iter().flatten().map(|reason| format!("  - {subject}: {reason}")).collect()
+    let left_out = part.plan.left_out.iter().map(|what| sentence(what, LINE));
+    let reasons = [none, lowered, opt_in, waits].into_iter().flatten().chain(left_out);
+    reasons.map(|reason| format!("  - {subject}: {reason}")).collect()
 }
 
 /// How a team lets Quell go further.

@@ -1,14 +1,21 @@
 //! What a worker, the sweep and the operator do, step by step. Between two steps anything may happen.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    reason = "a test that panics has said what it has to say"
+)]
+
 use super::Sabotage;
 use super::world::{Kept, State, finding, id, planned, value, works};
+use quell::change::Change;
 use quell::incident::{Outcome, StepResult};
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
 use quell::ledger::key::HoldKey;
 use quell::ledger::protocol::{self, Claim, Decided, Denied, Finish, How, LetGo, Occasion, Seen, Swap};
 use quell::ledger::record::{IncidentRecord, Worker};
 use quell::ledger::schedule::Due;
-use quell::change::Change;
 
 type Record = Kept<IncidentRecord>;
 
@@ -22,21 +29,66 @@ pub struct Run {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
     /// `count` and `saw` are what the claim is made of; `wait` is set when it must come again later.
-    Claim { delivery: Option<(usize, u64)>, count: u64, saw: bool, occasion: Occasion, seen: Kept<Seen>, how: How, wait: bool },
-    Look { record: Record },
-    Correct { record: Record },
-    Contain { record: Record, again: bool },
-    ReadBack { record: Record, again: bool, wrote: bool },
-    Finish { record: Record, holds: bool, again: bool, wrote: bool },
-    Verified { record: Record },
-    Tell { record: Record },
-    Told { record: Record, said: bool },
+    Claim {
+        delivery: Option<(usize, u64)>,
+        count: u64,
+        saw: bool,
+        occasion: Occasion,
+        seen: Kept<Seen>,
+        how: How,
+        wait: bool,
+    },
+    Look {
+        record: Record,
+    },
+    Correct {
+        record: Record,
+    },
+    Contain {
+        record: Record,
+        again: bool,
+    },
+    ReadBack {
+        record: Record,
+        again: bool,
+        wrote: bool,
+    },
+    Finish {
+        record: Record,
+        holds: bool,
+        again: bool,
+        wrote: bool,
+    },
+    Verified {
+        record: Record,
+    },
+    Tell {
+        record: Record,
+    },
+    Told {
+        record: Record,
+        said: bool,
+    },
     BeginUndo,
-    Release { record: Record },
-    Mark { record: Record, hold: Kept<Hold> },
-    GiveBack { record: Record },
-    Drop { record: Record, hold: Kept<Hold>, gone: u8 },
-    FinishUndo { record: Record, gone: u8 },
+    Release {
+        record: Record,
+    },
+    Mark {
+        record: Record,
+        hold: Kept<Hold>,
+    },
+    GiveBack {
+        record: Record,
+    },
+    Drop {
+        record: Record,
+        hold: Kept<Hold>,
+        gone: u8,
+    },
+    FinishUndo {
+        record: Record,
+        gone: u8,
+    },
 }
 
 const BACK: u8 = 0;
@@ -48,11 +100,21 @@ impl Step {
     /// Whether it writes to the ledger.
     pub fn is_swap(&self) -> bool {
         match self {
-            Self::Claim { .. } | Self::Correct { .. } | Self::Finish { .. } | Self::Verified { .. } => true,
-            Self::BeginUndo | Self::Mark { .. } | Self::Drop { .. } | Self::FinishUndo { .. } => true,
+            Self::Claim { .. }
+            | Self::Correct { .. }
+            | Self::Finish { .. }
+            | Self::Verified { .. }
+            | Self::BeginUndo
+            | Self::Mark { .. }
+            | Self::Drop { .. }
+            | Self::FinishUndo { .. } => true,
             Self::Told { said, .. } => *said,
-            Self::Look { .. } | Self::Contain { .. } | Self::ReadBack { .. } | Self::Tell { .. } => false,
-            Self::Release { .. } | Self::GiveBack { .. } => false,
+            Self::Look { .. }
+            | Self::Contain { .. }
+            | Self::ReadBack { .. }
+            | Self::Tell { .. }
+            | Self::Release { .. }
+            | Self::GiveBack { .. } => false,
         }
     }
 }
@@ -76,6 +138,7 @@ impl Run {
     }
 
     /// Takes one step; none when the run is over.
+    #[expect(clippy::too_many_lines, reason = "one short arm per step")]
     pub fn step(&self, state: &mut State, sabotage: Sabotage) -> Option<Step> {
         let (which, by, now) = (self.which, &self.by, state.now());
         let in_time = by.lease.is_alive(now);
@@ -101,14 +164,18 @@ impl Run {
             }
             Step::ReadBack { record, again, wrote } => {
                 let holds = !state.key_works;
-                if !holds && !wrote { Some(Step::Correct { record }) } else { Some(Step::Finish { record, holds, again, wrote }) }
+                if !holds && !wrote {
+                    Some(Step::Correct { record })
+                } else {
+                    Some(Step::Finish { record, holds, again, wrote })
+                }
             }
             Step::Correct { record } => {
                 let hold = state.hold.get().unwrap().clone();
                 let next = hold.corrected(id(which), &value(state.key_works), now);
                 match next.map(|next| state.swap_hold(which, next)) {
                     None | Some(Ok(_)) => Some(Step::Contain { record, again: false }),
-                    Some(Err(_)) => Some(Step::Correct { record }),
+                    Some(Err(())) => Some(Step::Correct { record }),
                 }
             }
             Step::Finish { record, holds, again, wrote } => {

@@ -1,7 +1,16 @@
 //! What there is: one access key, the ledger's records, and whoever works on them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::result_large_err,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that panics has said what it has to say"
+)]
+
 use super::Sabotage;
 use super::run::{Run, Step};
+use jiff::Timestamp;
 use quell::change::{Change, KeyStatus, Value};
 use quell::finding::{Finding, parse};
 use quell::id::Place;
@@ -13,7 +22,6 @@ use quell::ledger::record::{IncidentRecord, Lease, Status, Who, Worker};
 use quell::plan::{Plan, Step as PlanStep};
 use quell::policy::{Decision, Response};
 use quell::setting::{AccessKeyStatus, Setting};
-use jiff::Timestamp;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
@@ -302,7 +310,7 @@ impl State {
             let records = self.incidents.iter().filter_map(Kept::get).filter_map(|record| record.lease.as_ref());
             records.into_iter().any(|lease| lease.token == *token)
         };
-        (0..).map(|n| format!("{slot}.{n}")).find(|token| !known(token)).unwrap()
+        (0..9).map(|n| format!("{slot}.{n}")).find(|token| !known(token)).unwrap()
     }
 
     fn go(&mut self, slot: usize, sabotage: Sabotage) {
@@ -335,10 +343,9 @@ impl State {
     /// All records or none, as DynamoDB does it.
     pub fn swap(&mut self, which: usize, swap: &Swap) -> Result<(), Seen> {
         let mut there = Seen::default();
-        if let (Some(new), old) = (&swap.incident, self.incidents[which].get()) {
-            if old.map_or(0, |old| old.version) + 1 != new.version {
-                there.incident = old.cloned();
-            }
+        let old = self.incidents[which].get();
+        if swap.incident.as_ref().is_some_and(|new| old.map_or(0, |old| old.version) + 1 != new.version) {
+            there.incident = old.cloned();
         }
         for new in &swap.holds {
             let old = self.hold.get();

@@ -1,0 +1,200 @@
+//! What the ledger's rules answer, state by state.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
+
+use crate::protocol_model::world::{finding, planned};
+use jiff::{SignedDuration, Timestamp};
+use quell::incident::{Incident, Outcome, StepResult};
+use quell::ledger::key::CounterKey;
+use quell::ledger::protocol::{
+    Claim, Decided, Denied, Finish, LetGo, Limit, No, NoUndo, Occasion, Seen, begin_undo, claim, finish, finish_undo,
+    reject, told, verified,
+};
+use quell::ledger::record::{Approval, Fallback, IncidentRecord, Status, Who, Worker};
+use quell::ledger::schedule::Due;
+use quell::policy::Response;
+
+fn at(minutes: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_mins(minutes)).unwrap()
+}
+
+/// A worker who begins at this minute and has one minute.
+fn worker(minute: i64) -> Worker {
+    Worker::new(Who::Policy, "request", at(minute + 1))
+}
+
+fn incident(response: Response, works: bool, count: u64) -> Incident {
+    let mut incident = planned(finding(0, count), works, at(0));
+    incident.parts[0].decision.response = response;
+    incident
+}
+
+fn ask(incident: Incident, occasion: Occasion, minute: i64) -> Claim {
+    Claim { incident, by: worker(minute), occasion, limits: Vec::new(), now: at(minute) }
+}
+
+fn decided(asked: &Claim, record: &IncidentRecord) -> Decided {
+    claim(asked, &Seen::incident(record.clone()))
+}
+
+/// The record as won, or none.
+fn won(asked: &Claim, seen: &Seen) -> Option<IncidentRecord> {
+    match claim(asked, seen) {
+        Decided::Write(swap, _) => swap.incident,
+        Decided::Won(_) | Decided::Denied(_) => None,
+    }
+}
+
+fn check(asked: &Claim, record: &IncidentRecord, expect: &str) {
+    let said = match decided(asked, record) {
+        Decided::Write(_, how) => format!("{how:?}"),
+        Decided::Won(_) => "Won".to_owned(),
+        Decided::Denied(Denied::Known(_)) => "Known".to_owned(),
+        Decided::Denied(Denied::OtherPlan(_)) => "OtherPlan".to_owned(),
+        Decided::Denied(Denied::Busy { .. }) => "Busy".to_owned(),
+        Decided::Denied(Denied::Wait { .. }) => "Wait".to_owned(),
+        Decided::Denied(Denied::OverLimit(_)) => "OverLimit".to_owned(),
+    };
+    assert_eq!(said, expect, "{:?} of {:?}", asked.occasion, record.status);
+}
+
+fn done(record: &IncidentRecord, outcome: &Outcome, approval: Option<Approval>) -> IncidentRecord {
+    let mut incident = record.incident.clone();
+    for part in incident.parts.iter_mut().filter(|part| part.decision.response == Response::Contain) {
+        let changes: Vec<_> = part.plan.steps().map(|step| step.change.clone()).collect();
+        let result = |change| StepResult { change, outcome: outcome.clone() };
+        part.results = changes.into_iter().map(result).collect();
+    }
+    let done = Finish { incident, reopened: Vec::new(), approval, ends: None, now: at(0) };
+    finish(record, &worker(0), &done, &Seen::default()).incident.unwrap()
+}
+
+fn containing() -> IncidentRecord {
+    won(&ask(incident(Response::Contain, true, 1), Occasion::Delivery, 0), &Seen::default()).unwrap()
+}
+
+fn held() -> IncidentRecord {
+    told(&done(&containing(), &Outcome::Changed, None), at(0)).incident.unwrap()
+}
+
+fn waiting() -> IncidentRecord {
+    let asked = ask(incident(Response::Approve, true, 1), Occasion::Delivery, 0);
+    let record = won(&asked, &Seen::default()).unwrap();
+    let approval = Approval { plan: 1, expires: at(60), fallback: Fallback::Contain };
+    told(&done(&record, &Outcome::Changed, Some(approval)), at(0)).incident.unwrap()
+}
+
+fn released() -> IncidentRecord {
+    let begun = begin_undo(&held(), &worker(2), None, at(2)).unwrap().incident.unwrap();
+    let done: Vec<_> = begun.to_give_back().into_iter().map(|key| (key, LetGo::GivenBack)).collect();
+    told(&finish_undo(&begun, &worker(2), &done, at(2)).incident.unwrap(), at(2)).incident.unwrap()
+}
+
+#[test]
+fn a_delivery_is_answered_by_what_is_known() {
+    let same = |minute| ask(incident(Response::Contain, true, 1), Occasion::Delivery, minute);
+    let newer = |minute| ask(incident(Response::Contain, true, 2), Occasion::Delivery, minute);
+    check(&same(0), &containing(), "Busy");
+    check(&same(1), &containing(), "Resumed");
+    let untold = done(&containing(), &Outcome::Changed, None);
+    check(&same(0), &untold, "Busy");
+    check(&same(1), &untold, "Announce");
+    check(&same(1), &held(), "Known");
+    check(&newer(1), &held(), "Again");
+    check(&same(5), &released(), "Known");
+    check(&newer(5), &released(), "LeftAlone");
+    let said = told(&won(&newer(5), &Seen::incident(released())).unwrap(), at(5)).incident.unwrap();
+    check(&newer(7), &said, "Known");
+    check(&newer(1), &waiting(), "Known");
+}
+
+/// A resumed run goes on with the plan whose original values were saved, whatever is seen now.
+#[test]
+fn a_resumed_run_keeps_the_first_plan() {
+    let record = containing();
+    let again =
+        won(&ask(incident(Response::Contain, false, 1), Occasion::Delivery, 1), &Seen::incident(record.clone()));
+    let again = again.unwrap();
+    assert_eq!(again.incident.parts, record.incident.parts);
+    assert_eq!((again.runs, again.version, again.holds), (2, 2, record.holds));
+}
+
+#[test]
+fn a_plan_is_approved_as_it_was_read_or_shown_again() {
+    let approve = |plan, works| ask(incident(Response::Approve, works, 1), Occasion::Approve { plan }, 1);
+    check(&approve(1, true), &waiting(), "Approved");
+    check(&approve(2, true), &waiting(), "OtherPlan");
+    check(&approve(1, true), &held(), "Known");
+    check(&approve(1, false), &waiting(), "AskAgain");
+    let approved = won(&approve(1, true), &Seen::incident(waiting())).unwrap();
+    assert_eq!((approved.status, approved.holds.len()), (Status::Containing, 1));
+    assert_eq!(approved.incident.parts[0].decision.response, Response::Contain);
+    check(&approve(1, true), &approved, "Busy");
+    let asked = told(&won(&approve(1, false), &Seen::incident(waiting())).unwrap(), at(1)).incident.unwrap();
+    assert_eq!((asked.status, asked.approval.as_ref().map(|it| it.plan)), (Status::Waiting, Some(2)));
+    check(&approve(1, false), &asked, "OtherPlan");
+    check(&approve(2, false), &asked, "Approved");
+}
+
+#[test]
+fn time_and_a_person_may_say_no() {
+    assert_eq!(waiting().is_due(at(59)), None);
+    assert_eq!(waiting().is_due(at(60)), Some(Due::Expired(Fallback::Contain)));
+    let expired = |minute| ask(incident(Response::Approve, false, 1), Occasion::Expired, minute);
+    check(&expired(59), &waiting(), "Known");
+    check(&expired(60), &waiting(), "Approved");
+    let no = |no| reject(&waiting(), &worker(1), no, at(1)).unwrap().incident.unwrap().status;
+    assert_eq!((no(No::Person), no(No::Time)), (Status::Rejected, Status::Closed));
+    assert_eq!(reject(&held(), &worker(1), No::Person, at(1)), None);
+    assert_eq!(begin_undo(&waiting(), &worker(1), None, at(1)), Err(NoUndo::Waiting));
+}
+
+#[test]
+fn undo_takes_what_is_held_and_goes_on_where_it_crashed() {
+    assert_eq!(begin_undo(&containing(), &worker(0), None, at(0)), Err(NoUndo::Busy { until: at(1) }));
+    assert_eq!(begin_undo(&released(), &worker(9), None, at(9)), Err(NoUndo::Over(Status::Released)));
+    let begun = begin_undo(&held(), &worker(2), Some(&[]), at(2)).unwrap().incident.unwrap();
+    assert_eq!(begun.is_due(at(3)), Some(Due::FinishUndo));
+    let sweep = Worker { who: Who::Sweep, ..worker(3) };
+    let resumed = begin_undo(&begun, &sweep, None, at(3)).unwrap().incident.unwrap();
+    assert!(resumed.to_give_back().is_empty(), "no more than was asked for");
+    let end = finish_undo(&resumed, &sweep, &[], at(3)).incident.unwrap();
+    assert_eq!((end.status, end.holds.len()), (Status::Held, 1));
+}
+
+#[test]
+fn what_was_refused_is_not_ours_and_what_may_pass_is_tried_again() {
+    let refused = done(&containing(), &Outcome::Refused { why: "denied".to_owned() }, None);
+    assert_eq!((refused.status, refused.holds.len()), (Status::Closed, 0));
+    let failed = done(&containing(), &Outcome::Failed { why: "throttled".to_owned(), transient: true }, None);
+    assert_eq!((failed.status, failed.failures), (Status::Containing, 1));
+    let rested = told(&failed, at(0)).incident.unwrap();
+    assert_eq!((rested.is_due(at(0)), rested.is_due(at(1))), (None, Some(Due::Resume)));
+    let given_up = done(
+        &IncidentRecord { failures: 11, ..containing() },
+        &Outcome::Failed { why: String::new(), transient: true },
+        None,
+    );
+    assert_eq!(given_up.status, Status::Held);
+}
+
+#[test]
+fn a_quiet_look_changes_nothing_that_people_read() {
+    let looked = won(&ask(held().incident, Occasion::Verify, 1), &Seen::incident(held())).unwrap();
+    let rested = verified(&looked, at(1)).incident.unwrap();
+    assert_eq!((&rested.incident, &rested.history, rested.told), (&held().incident, &held().history, held().told));
+    assert_eq!(rested.due, Some(at(60)));
+}
+
+#[test]
+fn a_full_counter_stops_a_new_containment_only() {
+    let counter = CounterKey::at(&finding(0, 1).at.account, Some("compromised-access-key"), at(0));
+    let seen =
+        |record: Option<IncidentRecord>| Seen { incident: record, full: [counter.clone()].into(), ..Seen::default() };
+    let mut asked = ask(incident(Response::Contain, true, 1), Occasion::Delivery, 1);
+    asked.limits = vec![Limit { counter: counter.clone(), at_most: 10 }];
+    assert_eq!(claim(&asked, &seen(None)), Decided::Denied(Denied::OverLimit(counter.clone())));
+    assert!(won(&asked, &seen(Some(containing()))).is_some());
+    asked.incident.parts[0].decision.response = Response::Approve;
+    assert!(won(&asked, &seen(None)).is_some());
+}
