@@ -6,7 +6,7 @@ use crate::cloud_error::{CloudError, Kind};
 use crate::id::{GroupId, VpcId};
 use crate::incident::{Outcome, StepResult};
 use crate::plan::Plan;
-use crate::setting::Written;
+use crate::setting::{Setting, Written};
 use futures_util::future::join_all;
 use std::time::{Duration, Instant};
 
@@ -25,11 +25,13 @@ struct Tried {
 pub async fn execute(cloud: &Cloud, plan: &Plan, until: Instant) -> Vec<StepResult> {
     // A write that hangs must not take the time in which the others are read back.
     let left = until.saturating_duration_since(Instant::now());
-    let written_by = until.checked_sub(left / 3).unwrap_or(until);
+    let written_by = until.checked_sub(left / 2).unwrap_or(until);
     let mut tried: Vec<Tried> = Vec::new();
     for stage in &plan.stages {
         let changes: Vec<Change> = stage.iter().map(|step| resolved(&step.change, &made(&tried))).collect();
-        tried.extend(join_all(changes.into_iter().map(|change| write(cloud, change, written_by))).await);
+        let writing = changes.into_iter().map(|change| write(cloud, missing(&change, &tried), change, written_by));
+        let written = join_all(writing).await;
+        tried.extend(written);
     }
     join_all(tried.into_iter().map(|tried| read_back(cloud, tried, until))).await
 }
@@ -48,13 +50,23 @@ fn resolved(change: &Change, made: &[(VpcId, GroupId)]) -> Change {
     Change { to, ..change.clone() }
 }
 
-async fn write(cloud: &Cloud, change: Change, until: Instant) -> Tried {
+/// Why the group that the change needs is not there: whether trying again helps depends on why it could not be made.
+fn missing(change: &Change, tried: &[Tried]) -> Option<CloudError> {
+    let vpc = change.to.waits_for()?;
+    let made = |tried: &Tried| match (&tried.change.setting, &tried.written) {
+        (Setting::QuarantineGroup(group), Err(error)) if group.vpc == *vpc => Some(error.kind),
+        _ => None,
+    };
+    let kind = tried.iter().find_map(made).unwrap_or(Kind::Other);
+    let message = format!("the quarantine group of {vpc} could not be made");
+    Some(CloudError { kind, ..CloudError::unreadable("writing", &message) })
+}
+
+async fn write(cloud: &Cloud, missing: Option<CloudError>, change: Change, until: Instant) -> Tried {
     let written = if change.is_already_so() {
         Ok(Written::Done)
-    } else if let Some(vpc) = change.to.waits_for() {
-        // Transient: whatever kept the group from being made may pass, and this with it.
-        let message = format!("the quarantine group of {vpc} could not be made");
-        Err(CloudError { kind: Kind::Transient, ..CloudError::unreadable("writing", &message) })
+    } else if let Some(error) = missing {
+        Err(error)
     } else {
         in_time("writing", until, change.setting.adjust().write(cloud, &change)).await
     };

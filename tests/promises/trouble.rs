@@ -72,8 +72,8 @@ async fn denied_every_write_a_person_gets_the_commands() {
         refuse(&writes, Refusal::Denied)
     };
     let commands = [
-        "\nQUARANTINE=$(aws ec2 create-security-group --vpc-id vpc-0a1b2c3d4e5f60010 ",
-        "\nQUARANTINE=$(aws ec2 create-security-group --vpc-id vpc-0a1b2c3d4e5f60011 ",
+        "=$(aws ec2 create-security-group --vpc-id vpc-0a1b2c3d4e5f60010 ",
+        "=$(aws ec2 create-security-group --vpc-id vpc-0a1b2c3d4e5f60011 ",
         "\naws ec2 modify-network-interface-attribute --network-interface-id eni-0a1b2c3d4e5f60003 ",
     ];
     check(INSTANCE, ec2, denied(&commands)).await;
@@ -90,8 +90,10 @@ async fn pasted_commands_move_each_interface_to_the_group_of_its_own_vpc() {
     for (interface, vpc) in [("60001", "60010"), ("60002", "60010"), ("60003", "60011")] {
         let moves =
             format!("aws ec2 modify-network-interface-attribute --network-interface-id eni-0a1b2c3d4e5f{interface}");
+        let variable = email.lines().find(|line| line.starts_with(&moves)).and_then(|line| line.split('"').nth(1));
+        let set = format!("{}=", variable.unwrap().trim_start_matches('$'));
         let before = email.lines().take_while(|line| !line.starts_with(&moves));
-        let group = before.filter(|line| line.starts_with("QUARANTINE=")).last().unwrap();
+        let group = before.filter(|line| line.starts_with(&set)).last().unwrap();
         assert!(group.contains(&format!("vpc-0a1b2c3d4e5f{vpc}")), "{interface}: {group}\n{email}");
     }
 }
