@@ -27,7 +27,7 @@ help: ## Says what there is
 setup: ## Checks the tools, and gets the emulators that tests and demo run against
 	@scripts/setup
 
-demo: setup ## Shows a finding contained, told and undone, in an emulated AWS
+demo: setup ## Shows findings contained and told, in an emulated AWS
 	cargo build --bins --examples
 	cargo run --quiet --example demo
 
