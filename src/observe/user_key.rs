@@ -16,12 +16,18 @@ pub const PERMISSIONS: &[&str] =
 /// again about the true owner.
 pub async fn observe(cloud: &Cloud, named: &UserName, key: &AccessKeyId) -> Result<UserKey, CloudError> {
     let (said, last_used) = join(owner(cloud, named, key), last_used(cloud, key)).await;
-    let (true_owner, last_used) = last_used?;
-    let owner = match true_owner {
-        Some(user) if user != *named => owner(cloud, &user, key).await?,
-        Some(_) | None => said?,
-    };
-    Ok(UserKey { owner, last_used })
+    match (said, last_used) {
+        // We may not ask whose key it is. One that the named user has is theirs; of any other nothing is known, above all
+        // not that it is gone.
+        (Ok(Some(owner)), Err(error)) if error.kind == Kind::Refused => {
+            Ok(UserKey { owner: Some(owner), last_used: None })
+        }
+        (_, Err(error)) => Err(error),
+        (_, Ok((Some(user), last_used))) if user != *named => {
+            Ok(UserKey { owner: owner(cloud, &user, key).await?, last_used })
+        }
+        (said, Ok((_, last_used))) => Ok(UserKey { owner: said?, last_used }),
+    }
 }
 
 /// The user with this key; none if there is no such user, or it has no such key.
@@ -45,13 +51,12 @@ async fn tags(cloud: &Cloud, user: &UserName) -> Result<Tags, CloudError> {
     Ok(tags.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect())
 }
 
-/// The key's owner and last use. IAM answers `NoSuchEntity` or `AccessDenied` for a key of another account: then it is
-/// no user's here, which the list of the named user's keys confirms.
+/// The key's owner and last use; nothing where no user of the account has it.
 async fn last_used(cloud: &Cloud, key: &AccessKeyId) -> Result<(Option<UserName>, Option<LastUsed>), CloudError> {
     let sent = cloud.iam.get_access_key_last_used().access_key_id(key.as_str()).send().await;
     let answer = match sent.map_err(|error| CloudError::new("iam:GetAccessKeyLastUsed", &error)) {
         Ok(answer) => answer,
-        Err(error) if matches!(error.kind, Kind::Gone | Kind::Refused) => return Ok((None, None)),
+        Err(error) if error.kind == Kind::Gone => return Ok((None, None)),
         Err(error) => return Err(error),
     };
     let owner = answer.user_name().and_then(|user| UserName::try_from(user).ok());
