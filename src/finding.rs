@@ -17,6 +17,7 @@ mod subject;
 mod tests;
 mod tolerant;
 
+pub use catalogue::known_types;
 pub use error::ParseError;
 pub use kind::FindingType;
 pub use parse::parse;

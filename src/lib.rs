@@ -26,6 +26,7 @@ pub mod log;
 pub mod notify;
 pub mod observe;
 pub mod observed;
+pub mod operator;
 pub mod plan;
 pub mod policy;
 pub mod remediation;

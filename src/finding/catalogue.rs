@@ -3,6 +3,12 @@
 //! Sorted by bytes, so that a look-up is a binary search. A type that is missing here is still handled: it is told as
 //! unknown.
 
+/// Every type that GuardDuty documents, or once documented, sorted.
+#[must_use]
+pub fn known_types() -> &'static [&'static str] {
+    KNOWN
+}
+
 pub(super) const KNOWN: &[&str] = &[
     "AttackSequence:EC2/CompromisedInstanceGroup",
     "AttackSequence:ECS/CompromisedCluster",

@@ -22,7 +22,7 @@ pub struct Call {
     pub parameters: Value,
     /// Whether AWS acted, whatever the caller got to see of it.
     pub accepted: bool,
-    /// None if the connection was closed without an answer.
+    /// None if the caller got no answer, or half of one.
     pub status: Option<u16>,
     /// AWS's error code, if the answer was one.
     pub error: Option<String>,
@@ -34,6 +34,11 @@ impl Call {
     /// The call as policies name it: `iam:UpdateAccessKey`.
     pub fn action(&self) -> String {
         format!("{}:{}", self.service, self.operation)
+    }
+
+    /// From the request to the answer.
+    pub fn took(&self) -> Duration {
+        self.end.saturating_sub(self.start)
     }
 }
 

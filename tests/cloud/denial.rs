@@ -1,5 +1,7 @@
 //! Whether a policy document denies everything to a caller: the part of policy evaluation that containment uses.
 
+use std::slice;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -62,9 +64,5 @@ fn like(pattern: &[u8], text: &[u8]) -> bool {
 
 /// A policy may write a list of one without the list.
 fn one_or_many(value: &Value) -> &[Value] {
-    match value {
-        Value::Array(many) => many,
-        Value::Null => &[],
-        one => std::slice::from_ref(one),
-    }
+    value.as_array().map_or(slice::from_ref(value), Vec::as_slice)
 }

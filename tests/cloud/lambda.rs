@@ -61,12 +61,13 @@ pub struct Usage {
 }
 
 impl Answer {
-    /// The answer as JSON; a timeout and a crash are text, and so null.
+    /// The answer as JSON; a timeout is told as text, which is null here.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or(Value::Null)
     }
 
-    /// Whether Lambda would count the invocation as an error, and try it again. The emulator answers 200 for all.
+    /// Whether Lambda would count the invocation as an error, and try it again. The emulator answers 200 all the
+    /// same, unless the function's process died.
     pub fn failed(&self) -> bool {
         let body = self.json();
         body.is_null() && self.body != "null" || body.get("errorType").is_some()

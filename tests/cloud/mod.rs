@@ -4,9 +4,18 @@
 //! Tests, the demonstration and the benchmark all stand on it. It shares no code with what it tests: it asks moto
 //! by its own client, so that what a test reads back is not seen through the library under test.
 
+#![allow(dead_code, unused_imports, reason = "each crate that includes this module uses a part of it")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "an instrument that is out of order must stop the test, not be worked around"
+)]
+
 mod account;
 mod call;
 mod denial;
+mod difference;
 mod fault;
 mod gaps;
 mod hosts;
@@ -35,6 +44,7 @@ use tokio::task::JoinHandle;
 
 pub use account::{Account, EXTERNAL_ID, FIXED};
 pub use call::{Call, rounds, rounds_until};
+pub use difference::{Difference, differences};
 pub use fault::{Breakpoint, Fault, Rule, breakpoint};
 pub use lambda::{Answer, Lambda, Logs, Usage};
 pub use messages::Message;
@@ -97,7 +107,7 @@ impl Cloud {
 
     /// Credentials in the main account that are never refused.
     pub fn operator(&self) -> Credentials {
-        Credentials { key: "AKIAQUELLOPERATOREXA".to_owned(), secret: "secret".to_owned(), token: String::new() }
+        Credentials { key: format!("AKIAQUEL{}", self.account_id), secret: "secret".to_owned(), token: String::new() }
     }
 
     /// Exempts credentials of the main account from being refused, and from the look-ups that this takes.

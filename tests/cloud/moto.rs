@@ -55,8 +55,8 @@ impl Moto {
     }
 
     /// One service in one account, for calls past the proxy.
-    pub fn service(&self, service: &'static str, account: &str) -> Service {
-        Service { moto: self.clone(), service, account: account.to_owned() }
+    pub fn service(&self, name: &'static str, account: &str) -> Service {
+        Service { moto: self.clone(), name, account: account.to_owned() }
     }
 
     fn uri(&self, path: &str) -> Uri {
@@ -67,7 +67,7 @@ impl Moto {
 /// One service in one account, asked directly.
 pub struct Service {
     moto: Moto,
-    service: &'static str,
+    name: &'static str,
     account: String,
 }
 
@@ -78,15 +78,15 @@ impl Service {
     /// When moto refuses the call: the test or the seeding is wrong then.
     pub async fn call(&self, action: &str, parameters: &[(&str, &str)]) -> Value {
         let answer = self.attempt(action, parameters).await;
-        answer.unwrap_or_else(|error| panic!("{}:{action} {parameters:?}: {error}", self.service))
+        answer.unwrap_or_else(|error| panic!("{}:{action} {parameters:?}: {error}", self.name))
     }
 
     /// Makes one call; a refusal is an error with the text of the answer.
     pub async fn attempt(&self, action: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
         let request = Request::post("/")
-            .header(AUTHORIZATION, unsigned(self.service))
+            .header(AUTHORIZATION, unsigned(self.name))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Full::from(form(self.service, action, parameters)))
+            .body(Full::from(form(self.name, action, parameters)))
             .expect("a well-formed request");
         let answer = self.moto.forward(&self.account, request).await;
         let text = String::from_utf8_lossy(answer.body());

@@ -8,10 +8,18 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+/// Waits for the end of its input, then kills the group whose leader is `$0`, and the leader's children.
+const WATCH: &str = r#"
+    read -r _
+    children=$(cat /proc/"$0"/task/*/children 2>/dev/null)
+    kill -s KILL -- -"$0" $children 2>/dev/null
+"#;
+
 /// A process group that ends when this value does, even if the whole test run is killed outright.
 ///
 /// `Drop` does not run in a process that is killed. A shell therefore waits on a pipe that only we hold: whichever
-/// way we end, the pipe closes, and the shell kills the group.
+/// way we end, the pipe closes, and the shell kills the group. It also kills the leader's children, because the
+/// runtime interface emulator puts the function into a group of its own.
 pub struct Tethered {
     pub child: Child,
     watch: Child,
@@ -22,7 +30,7 @@ impl Tethered {
     pub fn start(command: &mut Command) -> io::Result<Tethered> {
         let child = command.process_group(0).spawn()?;
         let watch = Command::new("sh")
-            .args(["-c", "read -r _; kill -s KILL -- -\"$0\" 2>/dev/null", &child.id().to_string()])
+            .args(["-c", WATCH, &child.id().to_string()])
             .process_group(0)
             .stdin(Stdio::piped())
             .spawn()?;

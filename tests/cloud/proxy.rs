@@ -92,6 +92,7 @@ impl Proxy {
     pub async fn serve(self: Arc<Self>, listener: TcpListener) -> Result<Infallible, io::Error> {
         loop {
             let (connection, _) = listener.accept().await?;
+            connection.set_nodelay(true)?;
             tokio::spawn(Arc::clone(&self).converse(connection));
         }
     }
@@ -114,7 +115,10 @@ impl Proxy {
         let mut call = self.begin(&arrived.asked);
 
         let latency = *self.latency.lock().expect("no holder panics");
-        sleep(latency).await;
+        if !latency.is_zero() {
+            // Even a sleep of nothing takes a millisecond.
+            sleep(latency).await;
+        }
         let fault = self.rules.fault_for(&arrived.asked);
         call.fault = fault.as_ref().map(Fault::name);
         let delivery = self.deliver(fault, &arrived, &mut call).await;
@@ -181,7 +185,11 @@ impl Proxy {
             self.principals.learn(&session["AssumeRoleResult"]);
         }
         call.accepted = answer.status().is_success();
-        self.past.remember(Read::of(asked, &head.uri, body), &answer);
+        match Read::of(asked, &head.uri, body) {
+            Some(read) => self.past.remember_read(read, &answer),
+            None if call.accepted => self.past.remember_write(&asked.service),
+            None => {}
+        }
         answer
     }
 

@@ -9,42 +9,50 @@ use hyper::{Response, Uri};
 
 use super::naming::Asked;
 
-/// What every read last answered, and when the latest write was.
+/// What every read last answered, and when the latest write to each service was.
 #[derive(Default)]
 pub struct Past(Mutex<Memory>);
 
 #[derive(Default)]
 struct Memory {
     reads: HashMap<Read, Response<Bytes>>,
-    latest_write: Option<Instant>,
+    writes: HashMap<String, Instant>,
 }
 
-/// A read is the same read when service, path and body are.
+/// A read is the same read when service, signer, path and body are.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Read(String, Uri, Bytes);
+pub struct Read {
+    service: String,
+    key: String,
+    uri: Uri,
+    body: Bytes,
+}
 
 impl Read {
     /// The call as a read, unless its name says that it writes.
     pub fn of(asked: &Asked, uri: &Uri, body: &Bytes) -> Option<Read> {
         let reads = ["Describe", "Get", "List", "Lookup"].iter().any(|verb| asked.operation.starts_with(verb));
-        reads.then(|| Read(asked.service.clone(), uri.clone(), body.clone()))
+        let read =
+            || Read { service: asked.service.clone(), key: asked.key.clone(), uri: uri.clone(), body: body.clone() };
+        reads.then(read)
     }
 }
 
 impl Past {
-    /// Remembers an answer, or for a write the time.
-    pub fn remember(&self, read: Option<Read>, answer: &Response<Bytes>) {
-        let mut memory = self.0.lock().expect("no holder panics");
-        match read {
-            Some(read) => drop(memory.reads.insert(read, answer.clone())),
-            None => memory.latest_write = Some(Instant::now()),
-        }
+    /// Remembers what a read answered.
+    pub fn remember_read(&self, read: Read, answer: &Response<Bytes>) {
+        self.0.lock().expect("no holder panics").reads.insert(read, answer.clone());
     }
 
-    /// The earlier answer, if the latest write is younger than `window`.
+    /// Remembers that something was written just now.
+    pub fn remember_write(&self, service: &str) {
+        self.0.lock().expect("no holder panics").writes.insert(service.to_owned(), Instant::now());
+    }
+
+    /// The earlier answer, if the service's latest write is younger than `window`.
     pub fn answer(&self, read: &Read, window: Duration) -> Option<Response<Bytes>> {
         let memory = self.0.lock().expect("no holder panics");
-        let young = memory.latest_write.is_some_and(|write| write.elapsed() < window);
+        let young = memory.writes.get(&read.service).is_some_and(|write| write.elapsed() < window);
         young.then(|| memory.reads.get(read).cloned()).flatten()
     }
 }

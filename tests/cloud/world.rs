@@ -61,7 +61,7 @@ fn settled(value: Value) -> Value {
             entries.sort_by_key(Value::to_string);
             Value::Array(entries)
         }
-        leaf => leaf,
+        leaf @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => leaf,
     }
 }
 

@@ -1,8 +1,6 @@
 //! A small AWS with Quell in it, and what a story on it looks like from outside.
 
-use crate::cloud::{Account, Answer, Cloud, Lambda};
-use serde_json::Value;
-use std::collections::BTreeSet;
+use crate::cloud::{Account, Answer, Cloud, Lambda, differences};
 use std::path::Path;
 
 pub const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
@@ -41,7 +39,11 @@ impl Stage {
         let answer = self.send(event).await;
         let after = self.cloud.world().await;
         let verdict = answer.json()["verdict"].as_str().map_or_else(|| answer.body.clone(), str::to_owned);
-        let lines = differences(&before, &after).into_iter().map(|line| self.account.delocalise(&line));
+        let differences = differences(&before, &after);
+        let mut lines: Vec<String> =
+            differences.iter().map(|difference| self.account.delocalise(&difference.to_string())).collect();
+        // They came in the order of the real ids, which is another in every run.
+        lines.sort_unstable();
         [verdict].into_iter().chain(lines).collect()
     }
 
@@ -56,11 +58,7 @@ impl Stage {
 /// A new execution environment for the same cloud: its first invocation is a cold start.
 pub async fn lambda(cloud: &Cloud, account: &Account, policy: &str, environment: &[(&str, &str)]) -> Lambda {
     let topic = account.topic();
-    let usual = [
-        ("QUELL_ACCOUNT", cloud.account_id.as_str()),
-        ("QUELL_TOPIC_ARN", &topic),
-        ("QUELL_POLICY", policy),
-    ];
+    let usual = [("QUELL_ACCOUNT", cloud.account_id.as_str()), ("QUELL_TOPIC_ARN", &topic), ("QUELL_POLICY", policy)];
     let environment: Vec<(&str, &str)> = usual.into_iter().chain(environment.iter().copied()).collect();
     Lambda::start(cloud, &account.function, &[BOOTSTRAP], &environment).await
 }
@@ -69,44 +67,4 @@ pub async fn lambda(cloud: &Cloud, account: &Account, policy: &str, environment:
 pub fn read(event: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(event).with_extension("json");
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// What is different between two states of the world: one line a value, `- path: value` gone, `+ path: value` new.
-fn differences(before: &Value, after: &Value) -> Vec<String> {
-    let (before, after) = (leaves(before), leaves(after));
-    let gone = before.difference(&after).map(|leaf| format!("- {leaf}"));
-    let new = after.difference(&before).map(|leaf| format!("+ {leaf}"));
-    gone.chain(new).collect()
-}
-
-/// Every value with the path to it. Entries of a list go by what names them, since their places shift.
-fn leaves(value: &Value) -> BTreeSet<String> {
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .flat_map(|(name, value)| leaves(value).into_iter().map(move |leaf| join(name, &leaf)))
-            .collect(),
-        Value::Array(entries) => {
-            let named = |entry: &Value| name_of(entry).unwrap_or_default();
-            entries
-                .iter()
-                .flat_map(|entry| leaves(entry).into_iter().map(move |leaf| join(&named(entry), &leaf)))
-                .collect()
-        }
-        leaf => BTreeSet::from([format!(" = {}", leaf.as_str().map_or_else(|| leaf.to_string(), str::to_owned))]),
-    }
-}
-
-fn join(name: &str, rest: &str) -> String {
-    match rest.strip_prefix(" = ") {
-        _ if name.is_empty() => rest.to_owned(),
-        Some(_) => format!("{name}{rest}"),
-        None => format!("{name}.{rest}"),
-    }
-}
-
-fn name_of(entry: &Value) -> Option<String> {
-    const NAMES: [&str; 7] =
-        ["AccessKeyId", "PolicyName", "UserName", "RoleName", "networkInterfaceId", "groupId", "instanceId"];
-    NAMES.iter().find_map(|name| entry[*name].as_str().map(str::to_owned))
 }

@@ -1,0 +1,297 @@
+//! A setting that one or more incidents keep changed, and what its value must be as they come and go.
+//!
+//! What is wanted follows from the first original value and the holders, so letting one go is the same computation
+//! without it. Most settings have one value, and the last holder's counts. The ingress rules of a group are many
+//! settings in one: each rule is there or not, and one incident's rules come back while another's stay closed.
+
+use super::key::{HoldKey, IncidentId, Placed};
+use super::record::SCHEMA;
+use crate::change::{Change, Rule, Value};
+use crate::id::{GroupId, Place, VpcId};
+use crate::setting::Setting;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The first original value of a setting, and who keeps it changed.
+///
+/// A hold that nobody holds stays for a while as an empty record, so that its version never starts again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    pub schema: u32,
+    pub version: u64,
+    pub key: HoldKey,
+    pub at: Place,
+    pub setting: Setting,
+    /// As it was before the first write; undo of the last holder gives it back.
+    pub original: Value,
+    /// In the order they came.
+    pub holders: Vec<Holder>,
+    /// Somebody is about to write the setting back.
+    pub giving_back: Option<GivingBack>,
+    pub touched: Timestamp,
+}
+
+/// An incident, and the change it wants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Holder {
+    pub incident: IncidentId,
+    pub from: Value,
+    pub to: Value,
+}
+
+/// Which incident lets go, and until when it may write.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GivingBack {
+    pub incident: IncidentId,
+    pub until: Timestamp,
+}
+
+/// What letting go of a setting takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Release {
+    /// The incident does not hold it (any more).
+    NotHeld,
+    /// Others want just what is there.
+    KeptBy(Vec<IncidentId>),
+    /// Another incident is just giving it back.
+    Wait { until: Timestamp },
+    /// From what we left to what should be, once the value is read.
+    Back(Change),
+}
+
+/// What to do about the value that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GiveBack {
+    /// It is back already.
+    Already,
+    Write(Change),
+    /// Somebody else set it to something of their own.
+    Drifted,
+}
+
+impl Hold {
+    /// The hold after `incident` joined it. The first original value stays; a hold that is being given back must be
+    /// waited for.
+    ///
+    /// # Errors
+    /// Until when to wait.
+    pub fn joined(seen: Option<&Self>, placed: &Placed, by: &IncidentId, now: Timestamp) -> Result<Self, Timestamp> {
+        let Change { setting, from, to } = placed.change.clone();
+        let holder = Holder { incident: by.clone(), from, to };
+        let mut hold = match seen {
+            Some(hold) => hold.clone(),
+            None => Self::unheld(placed, now),
+        };
+        if let Some(giving) = hold.giving_back.take().filter(|giving| giving.until > now && giving.incident != *by) {
+            return Err(giving.until);
+        }
+        if hold.holders.is_empty() {
+            (hold.original, hold.setting) = (holder.from.clone(), setting);
+        }
+        hold.learn(&holder);
+        match hold.holders.iter_mut().find(|known| known.incident == *by) {
+            Some(known) => known.again(&holder),
+            None => hold.holders.push(holder),
+        }
+        Ok(hold.touched(now))
+    }
+
+    fn unheld(placed: &Placed, now: Timestamp) -> Self {
+        Self {
+            schema: SCHEMA,
+            version: 0,
+            key: placed.key(),
+            at: placed.at.clone(),
+            setting: placed.change.setting.clone(),
+            original: placed.change.from.clone(),
+            holders: Vec::new(),
+            giving_back: None,
+            touched: now,
+        }
+    }
+
+    /// Adds to the original what no holder spoke of before. What is known stays.
+    fn learn(&mut self, new: &Holder) {
+        let known = self.concerned();
+        if let (Value::Rules(original), Value::Rules(from), Setting::IngressRules(_)) =
+            (&mut self.original, &new.from, &self.setting)
+        {
+            original.extend(from.difference(&known).cloned());
+        }
+    }
+
+    /// All rules that the original or a holder speaks of.
+    fn concerned(&self) -> BTreeSet<Rule> {
+        let ends = self.holders.iter().flat_map(|holder| [&holder.from, &holder.to]).chain([&self.original]);
+        ends.filter_map(rules).flatten().cloned().collect()
+    }
+
+    /// What the setting must be while its holders hold it.
+    #[must_use]
+    pub fn wanted(&self) -> Value {
+        self.wanted_by(&|_| true)
+    }
+
+    fn wanted_by(&self, counts: &dyn Fn(&Holder) -> bool) -> Value {
+        let holders = || self.holders.iter().filter(|holder| counts(holder));
+        if let (Setting::IngressRules(_), Value::Rules(original)) = (&self.setting, &self.original) {
+            let added: BTreeSet<Rule> = holders().flat_map(|holder| only_in(&holder.to, &holder.from)).collect();
+            let closed: BTreeSet<Rule> = holders().flat_map(|holder| only_in(&holder.from, &holder.to)).collect();
+            let all: BTreeSet<Rule> = original.union(&added).cloned().collect();
+            return Value::Rules(all.difference(&closed).cloned().collect());
+        }
+        holders().last().map_or_else(|| self.original.clone(), |holder| holder.to.clone())
+    }
+
+    /// From the first original value to what is wanted: what to read the setting with.
+    #[must_use]
+    pub fn change(&self) -> Change {
+        Change { setting: self.setting.clone(), from: self.original.clone(), to: self.wanted() }
+    }
+
+    /// The part of the change that `incident` looks after: to read the setting with, to compare with what is read, and to
+    /// write again. None if the incident does not hold it. Of a group's rules only its own: another's may be on their way
+    /// back.
+    #[must_use]
+    pub fn kept_by(&self, incident: &IncidentId) -> Option<Change> {
+        let own = self.holders.iter().find(|holder| holder.incident == *incident)?;
+        let (from, to) = match (&self.setting, self.wanted(), &own.to) {
+            (Setting::IngressRules(_), Value::Rules(wanted), Value::Rules(to)) => {
+                (own.from.clone(), Value::Rules(to.intersection(&wanted).cloned().collect()))
+            }
+            (_, wanted, _) => (self.original.clone(), wanted),
+        };
+        Some(Change { setting: self.setting.clone(), from, to })
+    }
+
+    /// What it takes that `incident` lets go.
+    #[must_use]
+    pub fn release(&self, incident: &IncidentId, now: Timestamp) -> Release {
+        if let Some(giving) = self.giving_back.as_ref().filter(|it| it.until > now && it.incident != *incident) {
+            return Release::Wait { until: giving.until };
+        }
+        if !self.holders.iter().any(|holder| holder.incident == *incident) {
+            return Release::NotHeld;
+        }
+        let (from, to) = (self.wanted(), self.wanted_by(&|holder| holder.incident != *incident));
+        let others: Vec<_> = self.holders.iter().map(|holder| &holder.incident).filter(|id| *id != incident).collect();
+        if from == to && !others.is_empty() {
+            return Release::KeptBy(others.into_iter().cloned().collect());
+        }
+        Release::Back(Change { setting: self.setting.clone(), from, to })
+    }
+
+    /// The hold with the mark that `incident` writes the setting back before `until`.
+    #[must_use]
+    pub fn marked(&self, incident: &IncidentId, until: Timestamp, now: Timestamp) -> Self {
+        let giving_back = Some(GivingBack { incident: incident.clone(), until });
+        Self { giving_back, ..self.clone() }.touched(now)
+    }
+
+    /// The hold without `incident`.
+    #[must_use]
+    pub fn without(&self, incident: &IncidentId, now: Timestamp) -> Self {
+        let mut hold = self.clone().touched(now);
+        hold.holders.retain(|holder| holder.incident != *incident);
+        hold.giving_back = hold.giving_back.filter(|giving| giving.incident != *incident);
+        hold
+    }
+
+    /// The hold with what execution made of the change: ids that the plan could not know.
+    #[must_use]
+    pub fn with_result(&self, incident: &IncidentId, to: &Value, now: Timestamp) -> Self {
+        let mut hold = self.clone().touched(now);
+        if let Some(holder) = hold.holders.iter_mut().find(|holder| holder.incident == *incident) {
+            holder.to = to.clone();
+        }
+        hold
+    }
+
+    /// Corrects the original where the plan saw the wanted value, and it was another's that was just being given back:
+    /// allowed as long as nobody else holds it and nothing was written.
+    #[must_use]
+    pub fn corrected(&self, incident: &IncidentId, found: &Value, now: Timestamp) -> Option<Self> {
+        let [holder] = self.holders.as_slice() else { return None };
+        let untouched = holder.incident == *incident && holder.from == holder.to && self.original == holder.to;
+        untouched.then(|| {
+            let mut hold = self.clone().touched(now);
+            hold.original = found.clone();
+            hold.holders.iter_mut().for_each(|holder| holder.from = found.clone());
+            hold
+        })
+    }
+
+    /// The VPC whose quarantine group the wanted value still names by its VPC: a run crashed before it said which.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<VpcId> {
+        self.holders.iter().find_map(|holder| holder.to.waits_for()).cloned()
+    }
+
+    /// The hold with that group's id, to compare with what is read.
+    #[must_use]
+    pub fn resolved(&self, vpc: &VpcId, group: &GroupId) -> Self {
+        let mut hold = self.clone();
+        hold.holders.iter_mut().for_each(|holder| holder.to = holder.to.resolved(vpc, group));
+        hold
+    }
+
+    fn touched(mut self, now: Timestamp) -> Self {
+        self.version += 1;
+        self.touched = now;
+        self
+    }
+}
+
+impl Holder {
+    /// The same incident once more: where it came from stays, where it wants to go may be newer.
+    fn again(&mut self, new: &Self) {
+        let rules = (&mut self.from, &mut self.to, &new.from, &new.to);
+        match rules {
+            (Value::Rules(from), Value::Rules(to), Value::Rules(new_from), Value::Rules(new_to)) => {
+                from.extend(new_from.difference(to).cloned().collect::<Vec<_>>());
+                let kept = to.difference(new_from).chain(new_to).cloned().collect();
+                *to = kept;
+            }
+            (_, to, _, new) => *to = new.clone(),
+        }
+    }
+}
+
+/// What to do about `found`, read with the change that [`Release::Back`] gave.
+#[must_use]
+pub fn give_back(back: &Change, found: &Value) -> GiveBack {
+    let Change { setting, from: ours, to } = back;
+    if found == to {
+        return GiveBack::Already;
+    }
+    let write = |from: &Value| GiveBack::Write(Change { setting: setting.clone(), from: from.clone(), to: to.clone() });
+    match setting {
+        // Of each rule that we changed there are two states only, so none can have drifted.
+        Setting::IngressRules(_) => write(found),
+        Setting::AccessKeyStatus(_)
+        | Setting::InlinePolicy(_)
+        | Setting::InterfaceGroups(_)
+        | Setting::QuarantineGroup(_) => {
+            if found == ours {
+                write(ours)
+            } else {
+                GiveBack::Drifted
+            }
+        }
+    }
+}
+
+fn rules(value: &Value) -> Option<&BTreeSet<Rule>> {
+    match value {
+        Value::Rules(rules) => Some(rules),
+        Value::Absent | Value::Status(_) | Value::Document(_) | Value::Groups(_) => None,
+    }
+}
+
+fn only_in(these: &Value, those: &Value) -> Vec<Rule> {
+    match (these, those) {
+        (Value::Rules(these), Value::Rules(those)) => these.difference(those).cloned().collect(),
+        _ => Vec::new(),
+    }
+}

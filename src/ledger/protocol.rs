@@ -1,0 +1,51 @@
+//! The ledger's rules, pure: what was read and what is asked for in, what to write out.
+//!
+//! The store is a compare-and-swap over several records: a [`Swap`] is written whole, or not at all if one of its records
+//! is no longer the version before. Then what is there comes back, and the same rule decides again. The code and the
+//! model in the tests run these functions and no others.
+
+mod claim;
+mod finish;
+mod undo;
+
+pub use claim::{Claim, Decided, Denied, How, Limit, Occasion, claim};
+pub use finish::{Finish, No, finish, held_by, put_down, reject, told, touched_by, verified};
+pub use undo::{LetGo, NoUndo, begin_undo, finish_undo};
+
+use super::hold::Hold;
+use super::key::{CounterKey, HoldKey};
+use super::record::IncidentRecord;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known to be in the ledger. What is not here is taken to be absent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Seen {
+    pub incident: Option<IncidentRecord>,
+    pub holds: BTreeMap<HoldKey, Hold>,
+    /// Counters that are at their limit.
+    pub full: BTreeSet<CounterKey>,
+}
+
+impl Seen {
+    #[must_use]
+    pub fn incident(record: IncidentRecord) -> Self {
+        Self { incident: Some(record), ..Self::default() }
+    }
+
+    /// Takes in what stood in the way of a swap.
+    pub fn learn(&mut self, there: Self) {
+        let Self { incident, holds, full } = there;
+        self.incident = incident.or(self.incident.take());
+        self.holds.extend(holds);
+        self.full.extend(full);
+    }
+}
+
+/// What is written together. Each record replaces the version before its own; version 1 replaces nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Swap {
+    pub incident: Option<IncidentRecord>,
+    pub holds: Vec<Hold>,
+    /// Counters to raise by one, if they are below their limit.
+    pub counters: Vec<Limit>,
+}

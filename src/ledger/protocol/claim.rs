@@ -1,0 +1,349 @@
+//! Who may work on a finding, and on which plan.
+
+use super::super::hold::Hold;
+use super::super::key::{CounterKey, IncidentId, Placed};
+use super::super::record::{Approval, IncidentRecord, SCHEMA, Status, What, Worker};
+use super::{Seen, Swap, held_by};
+use crate::finding::{Finding, Subject, SubjectKind};
+use crate::incident::{Incident, Part};
+use crate::plan::{NoSteps, Step};
+use crate::policy::Response;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Somebody wants to work on a finding, and this is what they have planned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// The finding and its parts; no results yet.
+    pub incident: Incident,
+    pub by: Worker,
+    pub occasion: Occasion,
+    /// Counters that this containment counts for.
+    pub limits: Vec<Limit>,
+    pub now: Timestamp,
+}
+
+/// Why somebody wants to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Occasion {
+    /// The finding came in, for the first time or again; or the sweep resumes it.
+    Delivery,
+    /// The sweep looks after what is held.
+    Verify,
+    /// The sweep tells what nobody is known to have told.
+    Announce,
+    /// A person approved the plan of this number.
+    Approve { plan: u32 },
+    /// The time to approve is over, and the rule says to contain then.
+    Expired,
+}
+
+/// At most so many containments in an hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    pub counter: CounterKey,
+    pub at_most: u32,
+}
+
+/// The claim's answer, as far as it can be given without writing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decided {
+    /// Write this; once it is written, the claim is won.
+    Write(Box<Swap>, How),
+    /// It was written already: the answer to our own write was lost.
+    Won(Box<IncidentRecord>),
+    Denied(Denied),
+}
+
+/// What the claim was won for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum How {
+    /// Nobody worked on this finding before: execute the record's plan.
+    Fresh,
+    /// Somebody began and did not finish: execute the record's plan, which is theirs.
+    Resumed,
+    /// It was finished, and there is reason to look again: read what is held, and contain again what is not as left.
+    Again,
+    /// A person approved, or the policy did when their time was over: execute the record's plan.
+    Approved,
+    /// The plan is no longer the one that was shown: show the record's, and ask again.
+    AskAgain,
+    /// Only tell what the record says. It may have been told before.
+    Announce,
+    /// Tell that the finding goes on, and that it is left alone because a person wanted so.
+    LeftAlone,
+}
+
+/// Why the claim was not won.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Denied {
+    /// Another worker is at this incident: nothing to do here.
+    Busy { until: Timestamp },
+    /// A setting is being given back at this moment: nothing is recorded yet, so come again.
+    Wait { until: Timestamp },
+    /// Done already, and people know.
+    Known(Box<IncidentRecord>),
+    /// The approval is for a plan that is no longer the newest.
+    OtherPlan(Box<IncidentRecord>),
+    OverLimit(CounterKey),
+}
+
+/// Decides a claim on what was seen.
+#[must_use]
+pub fn claim(claim: &Claim, seen: &Seen) -> Decided {
+    let Some(known) = &seen.incident else { return begin(claim, seen, fresh(claim), How::Fresh) };
+    if known.is_leased_to(&claim.by.lease) {
+        return Decided::Won(Box::new(known.clone()));
+    }
+    if let Some(until) = known.busy_until(claim.now) {
+        return denied(Denied::Busy { until });
+    }
+    match reason(claim, known) {
+        Ok(How::Fresh | How::Resumed) => begin(claim, seen, resumed(claim, known), How::Resumed),
+        Ok(How::Again) if claim.occasion == Occasion::Verify => take(claim, known.clone(), How::Again),
+        Ok(How::Again) => begin(claim, seen, resumed(claim, known), How::Again),
+        Ok(How::Approved) => begin(claim, seen, approved(claim, known), How::Approved),
+        Ok(How::AskAgain) => take(claim, shown_again(claim, known), How::AskAgain),
+        Ok(how @ (How::Announce | How::LeftAlone)) => take(claim, known.clone(), how),
+        Err(why) => denied(why),
+    }
+}
+
+fn denied(why: Denied) -> Decided {
+    Decided::Denied(why)
+}
+
+/// What there is to do about an incident that is known and that nobody is at.
+fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
+    let nothing = || Err(Denied::Known(Box::new(known.clone())));
+    let newer = is_newer(&claim.incident.finding, &known.incident.finding);
+    let untold = known.told.is_none();
+    match (claim.occasion, known.status) {
+        (Occasion::Delivery, Status::Containing) => Ok(How::Resumed),
+        (Occasion::Delivery | Occasion::Announce | Occasion::Verify, _) if untold && is_finished(known.status) => {
+            Ok(How::Announce)
+        }
+        (Occasion::Delivery, Status::Held | Status::Closed) if newer => Ok(How::Again),
+        (Occasion::Verify, Status::Held) => Ok(How::Again),
+        (Occasion::Delivery, Status::Released | Status::Rejected) if newer && known.said_left.is_none() => {
+            Ok(How::LeftAlone)
+        }
+        (Occasion::Approve { plan }, Status::Waiting) => answer(claim, known, plan),
+        (Occasion::Expired, Status::Waiting) if is_over(known.approval.as_ref(), claim.now) => Ok(How::Approved),
+        (
+            Occasion::Delivery
+            | Occasion::Verify
+            | Occasion::Announce
+            | Occasion::Expired
+            | Occasion::Approve { .. },
+            _,
+        ) => nothing(),
+    }
+}
+
+fn is_finished(status: Status) -> bool {
+    match status {
+        Status::Waiting | Status::Held | Status::Released | Status::Rejected | Status::Closed => true,
+        Status::Containing | Status::Releasing => false,
+    }
+}
+
+fn is_over(approval: Option<&Approval>, now: Timestamp) -> bool {
+    approval.is_some_and(|approval| approval.expires <= now)
+}
+
+/// A person approves what they read: the newest plan, and only if looking again gives the same.
+fn answer(claim: &Claim, known: &IncidentRecord, plan: u32) -> Result<How, Denied> {
+    if known.approval.as_ref().is_none_or(|approval| approval.plan != plan) {
+        return Err(Denied::OtherPlan(Box::new(known.clone())));
+    }
+    let same = asked_for(&claim.incident) == asked_for(&known.incident);
+    Ok(if same { How::Approved } else { How::AskAgain })
+}
+
+/// GuardDuty sends a finding again with a later time and a higher count; one that overtook another has neither.
+fn is_newer(new: &Finding, known: &Finding) -> bool {
+    new.updated > known.updated || (new.updated == known.updated && new.count > known.count)
+}
+
+fn fresh(claim: &Claim) -> IncidentRecord {
+    IncidentRecord {
+        schema: SCHEMA,
+        version: 0,
+        id: IncidentId::of(&claim.incident.finding),
+        status: Status::Containing,
+        lease: None,
+        incident: claim.incident.clone(),
+        holds: Vec::new(),
+        let_go: BTreeSet::new(),
+        told: None,
+        said_left: None,
+        approval: None,
+        undo: None,
+        ends: None,
+        contained: None,
+        runs: 0,
+        failures: 0,
+        due: None,
+        history: Vec::new(),
+    }
+}
+
+/// What was begun is finished as it was planned: its original values are those of before the crash.
+fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
+    let incident = Incident { finding: newest(claim, known), parts: merged(claim, known), ..known.incident.clone() };
+    IncidentRecord { incident, ..known.clone() }
+}
+
+fn approved(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
+    let parts = claim.incident.parts.iter().cloned().map(|mut part| {
+        if part.decision.response == Response::Approve {
+            part.decision.response = Response::Contain;
+        }
+        part
+    });
+    let incident = Incident { parts: parts.collect(), ..known.incident.clone() };
+    IncidentRecord { incident, approval: None, ..known.clone() }
+}
+
+fn shown_again(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
+    let approval = known.approval.clone().map(|approval| Approval { plan: approval.plan + 1, ..approval });
+    let incident = Incident { parts: claim.incident.parts.clone(), ..known.incident.clone() };
+    IncidentRecord { incident, approval, told: None, ..known.clone() }
+}
+
+fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {
+    let (new, old) = (&claim.incident.finding, &known.incident.finding);
+    if is_newer(new, old) { new.clone() } else { old.clone() }
+}
+
+/// Takes the incident to contain: the lease, the holds, the counters.
+fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> Decided {
+    let wanted = to_hold(&record);
+    let holds = match joined(claim, seen, &record.id, &wanted) {
+        Ok(holds) => holds,
+        Err(until) => return denied(Denied::Wait { until }),
+    };
+    let is_new = record.holds.is_empty() && !holds.is_empty() && how != How::Approved;
+    let counters = if is_new { claim.limits.clone() } else { Vec::new() };
+    if let Some(full) = counters.iter().find(|limit| limit.at_most == 0 || seen.full.contains(&limit.counter)) {
+        return denied(Denied::OverLimit(full.counter.clone()));
+    }
+    for placed in wanted {
+        let key = placed.key();
+        if !record.holds.contains(&key) {
+            record.holds.push(key);
+        }
+    }
+    // Looking again may find all as it was left, and then the results stand.
+    if how != How::Again {
+        record.incident.parts.iter_mut().for_each(|part| part.results.clear());
+    }
+    record.status = Status::Containing;
+    record.runs += 1;
+    let count = record.incident.finding.count;
+    let what = match how {
+        How::Fresh => What::Claimed,
+        How::Again => What::Updated { count },
+        How::Approved if claim.occasion == Occasion::Expired => What::Expired,
+        How::Approved => What::Approved { plan: plan_of(seen) },
+        How::Resumed | How::AskAgain | How::Announce | How::LeftAlone => What::Resumed,
+    };
+    record.note(claim.now, &claim.by, what);
+    Decided::Write(Box::new(Swap { incident: Some(leased(claim, record)), holds, counters }), how)
+}
+
+/// Takes the incident without touching what is held. The hourly looks leave no trace unless they find something.
+fn take(claim: &Claim, mut record: IncidentRecord, how: How) -> Decided {
+    if how == How::AskAgain {
+        let plan = record.approval.as_ref().map_or(0, |approval| approval.plan);
+        record.note(claim.now, &claim.by, What::Asked { plan });
+    }
+    Decided::Write(Box::new(Swap { incident: Some(leased(claim, record)), ..Swap::default() }), how)
+}
+
+fn leased(claim: &Claim, mut record: IncidentRecord) -> IncidentRecord {
+    let lease = claim.by.lease.clone();
+    record.due = Some(lease.until);
+    record.lease = Some(lease);
+    record.version += 1;
+    record
+}
+
+fn plan_of(seen: &Seen) -> u32 {
+    let approval = seen.incident.as_ref().and_then(|known| known.approval.as_ref());
+    approval.map_or(0, |approval| approval.plan)
+}
+
+/// The record's changes that its incident does not hold yet, or may hold no longer: after a crash either may be so.
+fn to_hold(record: &IncidentRecord) -> Vec<Placed> {
+    held_by(&record.incident).into_iter().filter(|placed| !record.let_go.contains(&placed.key())).collect()
+}
+
+fn joined(claim: &Claim, seen: &Seen, id: &IncidentId, wanted: &[Placed]) -> Result<Vec<Hold>, Timestamp> {
+    let mut holds: BTreeMap<_, Hold> = BTreeMap::new();
+    for placed in wanted {
+        let key = placed.key();
+        let before = seen.holds.get(&key);
+        let mut hold = Hold::joined(holds.get(&key).or(before), placed, id, claim.now)?;
+        // Two steps of one setting are one write.
+        hold.version = before.map_or(0, |hold| hold.version) + 1;
+        holds.insert(key, hold);
+    }
+    Ok(holds.into_values().collect())
+}
+
+/// The changes that a person is asked about.
+fn asked_for(incident: &Incident) -> Vec<&crate::change::Change> {
+    let asked = incident.parts.iter().filter(|part| part.decision.response == Response::Approve);
+    asked.flat_map(|part| part.plan.steps()).map(|step| &step.change).collect()
+}
+
+/// The parts that were begun, as they were planned, with what only the newer look found; and the newer ones of the rest.
+fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
+    let begun = |part: &&Part| part.decision.response == Response::Contain && !part.plan.stages.is_empty();
+    let old: Vec<&Part> = known.incident.parts.iter().filter(begun).collect();
+    let kept = old.iter().map(|part| extended(part, twin(part, &claim.incident.parts), known));
+    let new = claim.incident.parts.iter().filter(|part| twin(part, old.iter().copied()).is_none());
+    kept.chain(new.cloned()).collect()
+}
+
+fn twin<'a>(part: &Part, others: impl IntoIterator<Item = &'a Part>) -> Option<&'a Part> {
+    let same = |other: &&Part| {
+        other.plan.remediation == part.plan.remediation && is_same(&other.plan.subject, &part.plan.subject)
+    };
+    others.into_iter().find(same)
+}
+
+/// What a finding says about an instance beside its id may change from one update to the next.
+fn is_same(one: &Subject, other: &Subject) -> bool {
+    match (&one.kind, &other.kind) {
+        (SubjectKind::Instance { id: one_id, .. }, SubjectKind::Instance { id: other_id, .. }) => {
+            one.at == other.at && one_id == other_id
+        }
+        _ => one == other,
+    }
+}
+
+fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord) -> Part {
+    let mut part = old.clone();
+    let at = &old.plan.subject.at;
+    let known_keys: BTreeSet<_> = held_by(&known.incident).iter().map(Placed::key).collect();
+    let key = |step: &Step| Placed { at: at.clone(), change: step.change.clone() }.key();
+    for stage in &mut part.plan.stages {
+        stage.retain(|step| !known.let_go.contains(&key(step)));
+    }
+    let may = new.filter(|new| new.decision.response == Response::Contain);
+    let found = may.into_iter().flat_map(|new| new.plan.steps());
+    let more: Vec<Step> = found
+        .filter(|step| !known_keys.contains(&key(step)) && !known.let_go.contains(&key(step)))
+        .filter(|step| !step.change.is_already_so())
+        .cloned()
+        .collect();
+    part.plan.stages.push(more);
+    part.plan.stages.retain(|stage| !stage.is_empty());
+    if part.plan.stages.is_empty() {
+        part.plan.no_steps = Some(NoSteps::NothingToDo("an operator gave back what was contained".to_owned()));
+    }
+    part
+}

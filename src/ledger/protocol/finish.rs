@@ -1,0 +1,176 @@
+//! What became of the work, and who knows.
+
+use super::super::hold::Hold;
+use super::super::key::{HoldKey, Placed};
+use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
+use super::{Seen, Swap};
+use crate::incident::{Incident, Outcome, StepResult};
+use crate::policy::Response;
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+/// What became of the record's plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finish {
+    /// The record's incident, with results.
+    pub incident: Incident,
+    /// Held settings that somebody else had set, and that were contained again.
+    pub reopened: Vec<String>,
+    /// Who decides until when, where the verdict waits for approval.
+    pub approval: Option<Approval>,
+    /// When the containment ends, where it is for a time.
+    pub ends: Option<Timestamp>,
+    pub now: Timestamp,
+}
+
+/// The changes that an incident holds, in the order of its steps.
+#[must_use]
+pub fn held_by(incident: &Incident) -> Vec<Placed> {
+    let contained = incident.parts.iter().filter(|part| part.decision.response == Response::Contain);
+    let placed = contained.flat_map(|part| {
+        let at = &part.plan.subject.at;
+        part.plan.steps().map(|step| Placed { at: at.clone(), change: step.change.clone() })
+    });
+    placed.collect()
+}
+
+/// Writes down results. The lease stays until people were told.
+#[must_use]
+pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) -> Swap {
+    let mut record = record.clone();
+    let not_ours = untouched(&record, &done.incident);
+    record.incident = done.incident.clone();
+    record.holds.retain(|key| !not_ours.contains(key));
+    let transient = done.incident.is_worth_retrying();
+    record.failures = if transient { record.failures + 1 } else { 0 };
+    record.status = if transient && !record.is_given_up() {
+        Status::Containing
+    } else if done.approval.is_some() {
+        Status::Waiting
+    } else {
+        at_rest(&record)
+    };
+    record.approval.clone_from(&done.approval);
+    record.ends = done.ends.or(record.ends);
+    if record.contained.is_none() || !done.reopened.is_empty() {
+        record.contained = Some(done.now);
+    }
+    if !done.reopened.is_empty() {
+        record.note(done.now, by, What::Reopened { settings: done.reopened.clone() });
+    }
+    let verdict = done.incident.verdict();
+    record.note(done.now, by, What::Finished { verdict });
+    record.told = None;
+    record.version += 1;
+    let holds = seen.holds.values().filter_map(|hold| settled(hold, &record, &not_ours, done)).collect();
+    Swap { incident: Some(record), holds, counters: Vec::new() }
+}
+
+/// The holds that [`finish`] writes, and must see: steps that never came to be, and values that only execution knew.
+#[must_use]
+pub fn touched_by(record: &IncidentRecord, done: &Finish) -> BTreeSet<HoldKey> {
+    let planned = held_by(&record.incident);
+    let unknown = planned.iter().filter(|placed| placed.change.to.waits_for().is_some()).map(Placed::key);
+    untouched(record, &done.incident).into_iter().chain(unknown).collect()
+}
+
+fn settled(hold: &Hold, record: &IncidentRecord, not_ours: &BTreeSet<HoldKey>, done: &Finish) -> Option<Hold> {
+    if not_ours.contains(&hold.key) {
+        return Some(hold.without(&record.id, done.now));
+    }
+    let mut results = results(&done.incident);
+    let result = results.find(|(key, result)| *key == hold.key && result.change.to.waits_for().is_none())?;
+    Some(hold.with_result(&record.id, &result.1.change.to, done.now))
+}
+
+/// Settings that the first run was refused: they are not ours, and if a person sets them by hand, undo must leave them.
+/// A later run cannot know what an earlier one did before it crashed.
+fn untouched(record: &IncidentRecord, done: &Incident) -> BTreeSet<HoldKey> {
+    let never = |result: &StepResult| match result.outcome {
+        Outcome::Refused { .. } | Outcome::Gone { .. } => true,
+        Outcome::Changed | Outcome::AlreadySo | Outcome::Drifted { .. } | Outcome::Failed { .. } => false,
+    };
+    let all: Vec<_> = results(done).collect();
+    let touched: BTreeSet<_> = all.iter().filter(|(_, result)| !never(result)).map(|(key, _)| key.clone()).collect();
+    let never = all.into_iter().filter(|(key, result)| never(result) && !touched.contains(key));
+    if record.runs == 1 { never.map(|(key, _)| key).collect() } else { BTreeSet::new() }
+}
+
+fn results(incident: &Incident) -> impl Iterator<Item = (HoldKey, &StepResult)> {
+    incident.parts.iter().flat_map(|part| {
+        let at = &part.plan.subject.at;
+        part.results.iter().map(|result| (HoldKey::of(at, &result.change.setting), result))
+    })
+}
+
+/// Everything held is as it was left: nothing to write down, and nobody to tell.
+#[must_use]
+pub fn verified(record: &IncidentRecord, now: Timestamp) -> Swap {
+    let mut record = IncidentRecord { status: at_rest(record), ..record.clone() };
+    record.due = record.next_due(now);
+    let_rest(record)
+}
+
+/// People were told. Only ever called after the message went out.
+#[must_use]
+pub fn told(record: &IncidentRecord, now: Timestamp) -> Swap {
+    let mut record = record.clone();
+    match record.status {
+        Status::Released | Status::Rejected if record.told.is_some() => record.said_left = Some(now),
+        Status::Containing
+        | Status::Waiting
+        | Status::Held
+        | Status::Releasing
+        | Status::Released
+        | Status::Rejected
+        | Status::Closed => record.told = Some(now),
+    }
+    record.due = record.next_due(now);
+    let_rest(record)
+}
+
+/// Gives up the lease where something went wrong: the next delivery, or the sweep, goes on.
+#[must_use]
+pub fn put_down(record: &IncidentRecord, now: Timestamp) -> Swap {
+    let_rest(IncidentRecord { due: Some(now), ..record.clone() })
+}
+
+fn let_rest(record: IncidentRecord) -> Swap {
+    let record = IncidentRecord { lease: None, version: record.version + 1, ..record };
+    Swap { incident: Some(record), ..Swap::default() }
+}
+
+fn at_rest(record: &IncidentRecord) -> Status {
+    if record.holds.is_empty() { Status::Closed } else { Status::Held }
+}
+
+/// Who said no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum No {
+    /// Then updates of the finding are left alone.
+    Person,
+    /// Nobody decided in time, and the rule says to leave it then.
+    Time,
+}
+
+/// A person says no to the plan, or their time ran out and the rule says to leave it. None if there is nothing to
+/// decide, or somebody is at it.
+#[must_use]
+pub fn reject(record: &IncidentRecord, by: &Worker, no: No, now: Timestamp) -> Option<Swap> {
+    if record.status != Status::Waiting || record.busy_until(now).is_some() {
+        return None;
+    }
+    let mut record = record.clone();
+    let (status, what) = match no {
+        No::Person => (Status::Rejected, What::Rejected),
+        No::Time => (Status::Closed, What::Expired),
+    };
+    record.status = status;
+    record.approval = None;
+    record.note(now, by, what);
+    record.told = None;
+    record.due = Some(by.lease.until);
+    record.lease = Some(by.lease.clone());
+    record.version += 1;
+    Some(Swap { incident: Some(record), ..Swap::default() })
+}

@@ -1,0 +1,133 @@
+//! Giving back. The incident is taken first, then its holds one by one, last in first out.
+
+use super::super::key::{HoldKey, IncidentId};
+use super::super::record::{IncidentRecord, Status, Undo, What, Who, Worker};
+use super::Swap;
+use crate::change::Value;
+use jiff::Timestamp;
+
+/// Why there is nothing to undo.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NoUndo {
+    /// Another worker is at it.
+    Busy { until: Timestamp },
+    /// Nothing was done yet: reject it instead.
+    Waiting,
+    /// It was given back, or rejected, before.
+    Over(Status),
+}
+
+/// What became of letting one setting go.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LetGo {
+    /// Written back, and read back.
+    GivenBack,
+    /// It was back already, or this incident did not hold it.
+    WasBack,
+    /// The resource no longer exists.
+    Gone,
+    /// Other incidents keep it changed.
+    KeptBy(Vec<IncidentId>),
+    /// Somebody set it to something else: left as it is.
+    Drifted { found: Value },
+    /// AWS does not let us: still held.
+    Refused { why: String },
+    /// It is not known whether it worked: to be tried again.
+    Failed { why: String },
+}
+
+impl LetGo {
+    /// Whether the incident no longer holds the setting.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        match self {
+            Self::GivenBack | Self::WasBack | Self::Gone | Self::KeptBy(_) | Self::Drifted { .. } => true,
+            Self::Refused { .. } | Self::Failed { .. } => false,
+        }
+    }
+}
+
+/// Takes the incident to give back all it holds, or only `keys`. An undo that crashed is gone on with as it was asked.
+pub fn begin_undo(
+    record: &IncidentRecord,
+    by: &Worker,
+    keys: Option<&[HoldKey]>,
+    now: Timestamp,
+) -> Result<Swap, NoUndo> {
+    if let Some(until) = record.busy_until(now).filter(|_| !record.is_leased_to(&by.lease)) {
+        return Err(NoUndo::Busy { until });
+    }
+    let mut record = record.clone();
+    let asked = || Undo {
+        who: by.who.clone(),
+        keys: keys.map_or_else(|| record.holds.clone(), <[HoldKey]>::to_vec),
+        whole: keys.is_none(),
+    };
+    let undo = match record.status {
+        Status::Releasing => record.undo.clone().unwrap_or_else(asked),
+        Status::Containing | Status::Held | Status::Closed => asked(),
+        Status::Waiting => return Err(NoUndo::Waiting),
+        status @ (Status::Released | Status::Rejected) => return Err(NoUndo::Over(status)),
+    };
+    if record.status != Status::Releasing {
+        record.note(now, by, What::UndoBegun);
+    }
+    record.status = Status::Releasing;
+    record.undo = Some(undo);
+    record.due = Some(by.lease.until);
+    record.lease = Some(by.lease.clone());
+    record.version += 1;
+    Ok(Swap { incident: Some(record), ..Swap::default() })
+}
+
+/// Writes down what came back. The lease stays until people were told.
+#[must_use]
+pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[(HoldKey, LetGo)], now: Timestamp) -> Swap {
+    let mut record = record.clone();
+    for (key, let_go) in done {
+        record.note(now, by, said(key, let_go));
+        if let_go.is_over() {
+            record.holds.retain(|held| held != key);
+            record.let_go.insert(key.clone());
+        }
+    }
+    let try_again = done.iter().any(|(_, let_go)| matches!(let_go, LetGo::Failed { .. }));
+    record.failures = if try_again { record.failures + 1 } else { 0 };
+    record.status = match &record.undo {
+        _ if try_again && !record.is_given_up() => Status::Releasing,
+        _ if !record.holds.is_empty() => Status::Held,
+        // What was contained for a time and is over may be contained again; what a person gave back may not.
+        Some(Undo { who: Who::Sweep, .. }) => Status::Closed,
+        Some(_) | None => Status::Released,
+    };
+    match record.status {
+        Status::Released => record.note(now, by, What::Released),
+        Status::Closed => {
+            record.let_go.clear();
+            record.ends = None;
+            record.note(now, by, What::Released);
+        }
+        Status::Containing | Status::Waiting | Status::Held | Status::Releasing | Status::Rejected => {}
+    }
+    if record.status != Status::Releasing {
+        record.undo = None;
+    }
+    record.told = None;
+    record.version += 1;
+    Swap { incident: Some(record), ..Swap::default() }
+}
+
+fn said(key: &HoldKey, let_go: &LetGo) -> What {
+    let left = |why: String| What::Left { setting: key.to_string(), why };
+    match let_go {
+        LetGo::GivenBack => What::GivenBack { setting: key.to_string() },
+        LetGo::WasBack => left("it was back already".to_owned()),
+        LetGo::Gone => left("it no longer exists".to_owned()),
+        LetGo::KeptBy(others) => {
+            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+            left(format!("held by {}", others.join(", ")))
+        }
+        LetGo::Drifted { found } => left(format!("somebody set it to {found}")),
+        LetGo::Refused { why } | LetGo::Failed { why } => left(why.clone()),
+    }
+}

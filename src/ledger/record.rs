@@ -1,0 +1,213 @@
+//! What is kept of an incident. Whatever a release wrote, every later release reads: fields are only added, with a
+//! default, and `tests/records/` holds one of each shape ever written.
+
+use super::key::{HoldKey, IncidentId};
+use crate::incident::{Incident, Verdict};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The shape that this release writes.
+pub const SCHEMA: u32 = 1;
+
+/// How long a released or closed incident is kept; an open one is kept for ever.
+pub const RETENTION: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// One finding's handling, as the ledger keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IncidentRecord {
+    pub schema: u32,
+    /// Counts the writes. A write that does not follow the version it read is refused.
+    pub version: u64,
+    pub id: IncidentId,
+    pub status: Status,
+    /// Who is at it. Others stay away until it ends.
+    pub lease: Option<Lease>,
+    /// The finding as last seen, the plans with every end of every change, and what became of them.
+    pub incident: Incident,
+    /// The settings that this incident keeps changed, in the order of their steps.
+    pub holds: Vec<HoldKey>,
+    /// The settings that an operator let go one by one: not contained again.
+    #[serde(default)]
+    pub let_go: BTreeSet<HoldKey>,
+    /// When people were told of the present state. Set only after the message went out.
+    pub told: Option<Timestamp>,
+    /// When people were told that an update of the finding was left alone.
+    #[serde(default)]
+    pub said_left: Option<Timestamp>,
+    #[serde(default)]
+    pub approval: Option<Approval>,
+    /// The undo under way.
+    #[serde(default)]
+    pub undo: Option<Undo>,
+    /// When a temporary containment ends.
+    #[serde(default)]
+    pub ends: Option<Timestamp>,
+    /// When containment was last made: re-verification counts from here.
+    #[serde(default)]
+    pub contained: Option<Timestamp>,
+    /// How often somebody set out to contain.
+    #[serde(default)]
+    pub runs: u32,
+    /// Runs in a row that something transient ended.
+    #[serde(default)]
+    pub failures: u32,
+    /// When the sweep looks at it again; none when there is nothing more to do.
+    pub due: Option<Timestamp>,
+    pub history: Vec<Entry>,
+}
+
+/// Where an incident is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Claimed and not finished: being contained, or crashed on the way.
+    Containing,
+    /// Planned; a person decides.
+    Waiting,
+    /// Finished; settings are held and looked after.
+    Held,
+    /// Being given back, or crashed on the way.
+    Releasing,
+    /// Given back: updates of the finding are left alone.
+    Released,
+    /// A person said no: updates of the finding are left alone.
+    Rejected,
+    /// Finished; nothing is held.
+    Closed,
+}
+
+impl Status {
+    /// Whether something is still to be done, or held.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        match self {
+            Self::Containing | Self::Waiting | Self::Held | Self::Releasing => true,
+            Self::Released | Self::Rejected | Self::Closed => false,
+        }
+    }
+}
+
+/// The right to work on an incident, for a while. It always has an end.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Lease {
+    /// The request id of the invocation. Lambda's retries share it, so it does not tell runs apart.
+    pub request: String,
+    /// Tells this run from every other.
+    pub token: String,
+    pub until: Timestamp,
+}
+
+impl Lease {
+    #[must_use]
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        now < self.until
+    }
+}
+
+/// A plan that a person decides on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Approval {
+    /// Counts the plans that were shown; approving names the one that was read.
+    pub plan: u32,
+    pub expires: Timestamp,
+    pub fallback: Fallback,
+}
+
+/// What is being given back, and for whom. Whoever goes on after a crash gives back no more than was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Undo {
+    pub who: Who,
+    /// The settings to let go; all of them were asked for when `whole`.
+    pub keys: Vec<HoldKey>,
+    pub whole: bool,
+}
+
+/// What happens when nobody decides in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fallback {
+    Contain,
+    Abandon,
+}
+
+/// A line of an incident's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub at: Timestamp,
+    pub who: Who,
+    pub what: What,
+    pub request: String,
+}
+
+/// Who had something done.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Who {
+    /// The policy, when a finding came in.
+    Policy,
+    /// A person: as the caller says, and as AWS shows it where it does.
+    Operator { says: String, identity: Option<String> },
+    Sweep,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    Claimed,
+    Resumed,
+    /// A newer state of the finding came in.
+    Updated { count: u64 },
+    Finished { verdict: Verdict },
+    /// Held settings that were not as we left them, and were contained again.
+    Reopened { settings: Vec<String> },
+    Asked { plan: u32 },
+    Approved { plan: u32 },
+    Rejected,
+    Expired,
+    UndoBegun,
+    GivenBack { setting: String },
+    /// A setting that was not given back, and why.
+    Left { setting: String, why: String },
+    Released,
+}
+
+/// Who asks the ledger for something, and until when they work on it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Worker {
+    pub who: Who,
+    pub lease: Lease,
+}
+
+impl IncidentRecord {
+    /// Whether this worker has the lease, still alive or not.
+    #[must_use]
+    pub fn is_leased_to(&self, lease: &Lease) -> bool {
+        self.lease.as_ref().is_some_and(|held| held.token == lease.token)
+    }
+
+    /// Until when another worker is at it; none if nobody is.
+    #[must_use]
+    pub fn busy_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.lease.as_ref().filter(|lease| lease.is_alive(now)).map(|lease| lease.until)
+    }
+
+    /// The settings to give back, last in first out.
+    #[must_use]
+    pub fn to_give_back(&self) -> Vec<HoldKey> {
+        let keys = self.undo.as_ref().map_or(&self.holds, |undo| &undo.keys);
+        keys.iter().rev().filter(|key| self.holds.contains(key)).cloned().collect()
+    }
+
+    /// When DynamoDB may delete the record: set for incidents that are over.
+    #[must_use]
+    pub fn expires(&self) -> Option<Timestamp> {
+        let last = self.history.last().map(|entry| entry.at)?;
+        if self.status.is_open() || self.due.is_some() { None } else { last.checked_add(RETENTION).ok() }
+    }
+
+    pub(super) fn note(&mut self, now: Timestamp, by: &Worker, what: What) {
+        self.history.push(Entry { at: now, who: by.who.clone(), what, request: by.lease.request.clone() });
+    }
+}

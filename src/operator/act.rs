@@ -1,0 +1,69 @@
+//! `quell undo`, `approve` and `reject`: orders that change something, or would.
+
+use super::cli::Common;
+use super::exit::{Exit, Failure};
+use super::function::{ask, known};
+use super::report::{Report, Section};
+use super::wire::{Acted, Command, IncidentId};
+use super::words::{exit, results, steps, tone};
+use serde_json::Value;
+use std::num::NonZeroUsize;
+
+/// Gives back what an incident changed, or one step of it; or shows what would be given back.
+///
+/// # Errors
+/// There is no such incident, or the function could not be asked.
+pub async fn undo(
+    common: &Common,
+    incident: IncidentId,
+    step: Option<NonZeroUsize>,
+    dry_run: bool,
+) -> Result<Report, Failure> {
+    let answer = ask(common, Command::Undo { incident, step, dry_run }).await?;
+    Ok(if dry_run { planned(answer) } else { acted(answer) })
+}
+
+/// Lets a waiting plan be carried out.
+///
+/// # Errors
+/// There is no such incident, or the function could not be asked.
+pub async fn approve(common: &Common, incident: IncidentId) -> Result<Report, Failure> {
+    ask(common, Command::Approve { incident }).await.map(acted)
+}
+
+/// Turns a waiting plan down.
+///
+/// # Errors
+/// There is no such incident, or the function could not be asked.
+pub async fn reject(common: &Common, incident: IncidentId) -> Result<Report, Failure> {
+    ask(common, Command::Reject { incident }).await.map(acted)
+}
+
+/// A dry run is done whatever it shows.
+fn planned(answer: Value) -> Report {
+    let sections = known::<Acted>(&answer).map(|acted| {
+        let Acted { plan, results: _, verdict: _, text } = acted;
+        let said = if plan.is_empty() { "Nothing would be given back." } else { "Nothing was changed. Undo would be:" };
+        let steps = (!plan.is_empty()).then(|| Section::List(steps(plan.iter(), 1)));
+        [Section::Text(said.to_owned())].into_iter().chain(steps).chain(in_words(text)).collect()
+    });
+    Report::told(Exit::Done, sections.unwrap_or_else(|as_it_came| as_it_came), answer)
+}
+
+fn acted(answer: Value) -> Report {
+    match known::<Acted>(&answer) {
+        Ok(acted) => {
+            let Acted { plan: _, results: tried, verdict, text } = acted;
+            let holds = tried.iter().all(|result| result.outcome.holds());
+            let exit = if holds { exit(&verdict) } else { Exit::Partly };
+            let said = Section::Said(tone(&verdict), verdict.to_uppercase().replace('-', " "));
+            let steps = (!tried.is_empty()).then(|| Section::List(results(&tried, 1)));
+            Report::told(exit, [said].into_iter().chain(steps).chain(in_words(text)).collect(), answer)
+        }
+        Err(as_it_came) => Report::told(Exit::Partly, as_it_came, answer),
+    }
+}
+
+fn in_words(text: String) -> Option<Section> {
+    (!text.is_empty()).then_some(Section::Text(text))
+}

@@ -1,0 +1,90 @@
+//! What a command judges: a finding, the team's policy, and what they come to together.
+
+use super::exit::Failure;
+use crate::finding::Finding;
+use crate::guard;
+use crate::plan::Plan;
+use crate::policy::{Decision, Policy, Ruling};
+use crate::remediation;
+use crate::request::{self, Request};
+use serde_json::Value;
+use std::io::Read;
+use std::path::Path;
+
+/// Reads the policy of a file.
+///
+/// # Errors
+/// Every problem of the policy, a line each.
+pub fn policy(file: &Path) -> Result<Policy, Failure> {
+    let name = file.display().to_string();
+    let hint = "the team's policy.toml is named with --policy";
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::asked(format!("{name}: cannot be read: {error}")).hint(hint))?;
+    Policy::parse(&text, &remediation::names()).map_err(|mut error| {
+        error.file = name;
+        Failure::asked(error.to_string())
+    })
+}
+
+/// Reads the finding of a file, or of standard input for `-`.
+///
+/// # Errors
+/// Says why there is no finding in it.
+pub fn finding(file: &Path) -> Result<Finding, Failure> {
+    let (name, text) = if file == Path::new("-") {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        ("standard input".to_owned(), read.map(|_| text))
+    } else {
+        (file.display().to_string(), std::fs::read_to_string(file))
+    };
+    let text = text.map_err(|error| Failure::asked(format!("{name}: cannot be read: {error}")))?;
+    read(&text).map_err(|why| Failure::asked(format!("{name}: {why}")))
+}
+
+fn read(text: &str) -> Result<Finding, String> {
+    let event: Value = serde_json::from_str(text).map_err(|error| format!("is no JSON: {error}"))?;
+    match request::read(only(event)?).map_err(|error| format!("the finding cannot be read: {error}"))? {
+        Request::Finding(finding) => Ok(*finding),
+        Request::Other(what) => Err(format!("holds no finding, but: {what}")),
+    }
+}
+
+/// The finding of an answer of `GetFindings`, if there is one in it.
+fn only(mut event: Value) -> Result<Value, String> {
+    let Some(Value::Array(findings)) = event.get_mut("Findings").map(Value::take) else { return Ok(event) };
+    let count = findings.len();
+    let mut findings = findings.into_iter();
+    match (findings.next(), findings.next()) {
+        (Some(finding), None) => Ok(finding),
+        (None | Some(_), _) => Err(format!("holds {count} findings; give one")),
+    }
+}
+
+/// What the policy's ruling comes to for this plan, after the guards that need no look at AWS.
+#[must_use]
+pub fn decided(ruling: &Ruling, finding: &Finding, plan: &Plan) -> Decision {
+    guard::lowered(ruling, finding, plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_finding_is_said_to_be_none() {
+        let check = |text: &str, expect: &str| match read(text) {
+            Ok(finding) => assert_eq!(finding.kind.as_str(), expect),
+            Err(why) => assert_eq!(why, expect),
+        };
+        check(r#"{"Findings":[{"Type":"Recon:EC2/Portscan","Id":"0a1b"}]}"#, "Recon:EC2/Portscan");
+        check(r#"{"Findings":[]}"#, "holds 0 findings; give one");
+        check(r#"{"Findings":[{},{}]}"#, "holds 2 findings; give one");
+        check("{", "is no JSON: EOF while parsing an object at line 1 column 1");
+        check(r#"{"id":"0a1b"}"#, "the finding cannot be read: type: missing");
+        check(
+            r#"{"source":"aws.s3","detail-type":"Object Created","detail":{}}"#,
+            "holds no finding, but: Object Created from aws.s3",
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! `quell incidents`: what the ledger knows.
+
+use super::cli::Common;
+use super::exit::{Exit, Failure};
+use super::function::{ask, known};
+use super::report::{Cell, Group, Report, Section};
+use super::wire::{Command, Incidents, Listed};
+use serde_json::Value;
+
+/// Lists the incidents.
+///
+/// # Errors
+/// The function could not be asked.
+pub async fn incidents(common: &Common, open: bool) -> Result<Report, Failure> {
+    let answer = ask(common, Command::Incidents { open }).await?;
+    Ok(report(answer, open))
+}
+
+fn report(answer: Value, open: bool) -> Report {
+    let sections = match known::<Incidents>(&answer) {
+        Ok(Incidents { incidents }) if incidents.is_empty() => {
+            let none = if open { "No incident is open." } else { "There is no incident." };
+            vec![Section::Text(none.to_owned())]
+        }
+        Ok(Incidents { incidents }) => vec![table(&incidents)],
+        Err(sections) => sections,
+    };
+    Report::told(Exit::Done, sections, answer)
+}
+
+fn table(incidents: &[Listed]) -> Section {
+    let rows = incidents.iter().map(|listed| {
+        let Listed { id, verdict, finding_type, severity, subjects, started, status } = listed;
+        let started = started.strftime("%Y-%m-%d %H:%MZ").to_string();
+        let about = match subjects.as_slice() {
+            [] => "-".to_owned(),
+            [only] => only.clone(),
+            [first, more @ ..] => format!("{first} and {} more", more.len()),
+        };
+        let severity = severity.band().to_string();
+        vec![
+            Cell(vec![started, verdict.clone()]),
+            Cell(vec![status.clone(), severity]),
+            Cell(vec![id.to_string(), finding_type.clone(), about]),
+        ]
+    });
+    let head = vec!["STARTED, VERDICT", "STATUS, SEVERITY", "INCIDENT"];
+    Section::Table { head, groups: vec![Group { name: String::new(), rows: rows.collect() }] }
+}

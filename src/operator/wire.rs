@@ -1,0 +1,311 @@
+//! What the command and the function say to each other, defined once for both sides.
+//!
+//! An order is read strictly: a misspelt `dry_run` must not become a real undo. An answer is read tolerantly: a command
+//! of an older release still shows what a newer function says.
+
+use crate::change::Value;
+use crate::finding::{Finding, Severity};
+use crate::id::{AccountId, FindingId, Region};
+use crate::incident::StepResult;
+use crate::plan::Step;
+use crate::setting::Setting;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
+/// The event that the function is invoked with: `{"quell": {"command": "undo", "incident": "…", "by": "…"}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelope {
+    pub quell: Order,
+}
+
+/// What an operator wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Flat", into = "Flat")]
+pub struct Order {
+    pub command: Command,
+    /// The caller's ARN as the caller states it (`sts:GetCallerIdentity`): for the history, never to decide on. Who may
+    /// order is who may invoke the function.
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Answered with [`Incidents`].
+    Incidents { open: bool },
+    /// Answered with [`Shown`].
+    Show { incident: IncidentId },
+    /// Answered with [`Acted`]. Steps are counted from one through all parts of the incident.
+    Undo { incident: IncidentId, step: Option<NonZeroUsize>, dry_run: bool },
+    /// Answered with [`Acted`].
+    Approve { incident: IncidentId },
+    /// Answered with [`Acted`].
+    Reject { incident: IncidentId },
+}
+
+/// An incident's id, `ACCOUNT/REGION/FINDING`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct IncidentId {
+    pub account: AccountId,
+    pub region: Region,
+    pub finding: FindingId,
+}
+
+/// What the function answers: `{"ok": …}`, or `{"error": "what is wrong with the order"}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer<T> {
+    Ok(T),
+    Error(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incidents {
+    /// The newest first.
+    pub incidents: Vec<Listed>,
+}
+
+/// One line of the list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Listed {
+    pub id: IncidentId,
+    /// The verdict's token, `contained`.
+    pub verdict: String,
+    pub finding_type: String,
+    pub severity: Severity,
+    pub subjects: Vec<String>,
+    pub started: Timestamp,
+    /// Where the incident is now: `open`, `closed`, or what else the ledger has a word for.
+    pub status: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The record, whole, as any release wrote it: an `Incident`, and beside its fields `history` (a list of [`Event`])
+    /// and `status`.
+    pub incident: serde_json::Value,
+    #[serde(default)]
+    pub holds: Vec<Hold>,
+}
+
+/// A setting that stays as we set it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    pub setting: Setting,
+    /// The first original value: what the last undo gives back.
+    pub original: Value,
+    /// Every incident that holds it.
+    pub held_by: Vec<IncidentId>,
+}
+
+/// A line of an incident's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: Timestamp,
+    /// A rule of the policy, an operator, the sweep.
+    pub who: String,
+    pub what: String,
+}
+
+/// The answer to an order that changes something.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Acted {
+    /// The steps that are wanted, in their order.
+    #[serde(default)]
+    pub plan: Vec<Step>,
+    /// What became of them; empty for a dry run, and where nothing was tried.
+    #[serde(default)]
+    pub results: Vec<StepResult>,
+    /// The token of the incident's verdict now: `released`, `partial`, `contained`, `rejected`, …
+    pub verdict: String,
+    /// What people were told.
+    #[serde(default)]
+    pub text: String,
+}
+
+/// The order as it is written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Flat {
+    command: Verb,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    incident: Option<IncidentId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    step: Option<NonZeroUsize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dry_run: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Verb {
+    Incidents,
+    Show,
+    Undo,
+    Approve,
+    Reject,
+}
+
+/// An order that cannot be meant as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    #[error("`incident` is missing")]
+    NoIncident,
+    #[error("`{0}` does not go with this command")]
+    Odd(&'static str),
+    #[error("{0:?} is no incident: write ACCOUNT/REGION/FINDING, as \"quell incidents\" lists it")]
+    NoId(String),
+}
+
+impl TryFrom<Flat> for Order {
+    type Error = Misfit;
+    fn try_from(flat: Flat) -> Result<Self, Misfit> {
+        let Flat { command: verb, incident, step, dry_run, open, by } = flat;
+        let odd = [
+            ("step", step.is_some() && verb != Verb::Undo),
+            ("dry_run", dry_run.is_some() && verb != Verb::Undo),
+            ("open", open.is_some() && verb != Verb::Incidents),
+            ("incident", incident.is_some() && verb == Verb::Incidents),
+        ];
+        if let Some((name, _)) = odd.into_iter().find(|(_, is_odd)| *is_odd) {
+            return Err(Misfit::Odd(name));
+        }
+        let incident = incident.ok_or(Misfit::NoIncident);
+        let command = match verb {
+            Verb::Incidents => Command::Incidents { open: open.unwrap_or_default() },
+            Verb::Show => Command::Show { incident: incident? },
+            Verb::Undo => Command::Undo { incident: incident?, step, dry_run: dry_run.unwrap_or_default() },
+            Verb::Approve => Command::Approve { incident: incident? },
+            Verb::Reject => Command::Reject { incident: incident? },
+        };
+        Ok(Self { command, by })
+    }
+}
+
+impl From<Order> for Flat {
+    fn from(order: Order) -> Flat {
+        let Order { command, by } = order;
+        let flat = |command, incident| Flat { command, incident, step: None, dry_run: None, open: None, by };
+        match command {
+            Command::Incidents { open } => Flat { open: Some(open), ..flat(Verb::Incidents, None) },
+            Command::Show { incident } => flat(Verb::Show, Some(incident)),
+            Command::Undo { incident, step, dry_run } => {
+                Flat { step, dry_run: Some(dry_run), ..flat(Verb::Undo, Some(incident)) }
+            }
+            Command::Approve { incident } => flat(Verb::Approve, Some(incident)),
+            Command::Reject { incident } => flat(Verb::Reject, Some(incident)),
+        }
+    }
+}
+
+impl IncidentId {
+    /// The incident that a finding leads to.
+    #[must_use]
+    pub fn of(finding: &Finding) -> Self {
+        let Finding { id, at, .. } = finding;
+        Self { account: at.account.clone(), region: at.region.clone(), finding: id.clone() }
+    }
+}
+
+impl FromStr for IncidentId {
+    type Err = Misfit;
+    fn from_str(text: &str) -> Result<Self, Misfit> {
+        let read = || {
+            let (account, rest) = text.split_once('/')?;
+            let (region, finding) = rest.split_once('/')?;
+            Some(Self {
+                account: account.try_into().ok()?,
+                region: region.try_into().ok()?,
+                finding: finding.try_into().ok()?,
+            })
+        };
+        read().ok_or_else(|| Misfit::NoId(text.chars().take(200).collect()))
+    }
+}
+
+impl TryFrom<String> for IncidentId {
+    type Error = Misfit;
+    fn try_from(text: String) -> Result<Self, Misfit> {
+        text.parse()
+    }
+}
+
+impl From<IncidentId> for String {
+    fn from(id: IncidentId) -> String {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, region, finding } = self;
+        write!(f, "{account}/{region}/{finding}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const ID: &str = "111122223333/eu-west-1/0a1b";
+
+    fn check(order: &Value, expect: &str) {
+        let envelope: Result<Envelope, _> = serde_json::from_value(json!({ "quell": order }));
+        match envelope {
+            Ok(envelope) => {
+                let written = serde_json::to_value(&envelope).unwrap();
+                assert_eq!(serde_json::from_value::<Envelope>(written.clone()).unwrap(), envelope);
+                assert_eq!(written["quell"].to_string(), expect);
+            }
+            Err(error) => assert_eq!(error.to_string(), expect),
+        }
+    }
+
+    #[test]
+    fn an_order_is_written_as_it_is_read() {
+        check(&json!({ "command": "incidents" }), r#"{"command":"incidents","open":false}"#);
+        check(
+            &json!({ "command": "show", "incident": ID, "by": "ann" }),
+            r#"{"by":"ann","command":"show","incident":"111122223333/eu-west-1/0a1b"}"#,
+        );
+        check(
+            &json!({ "command": "undo", "incident": ID, "step": 2, "dry_run": true }),
+            r#"{"command":"undo","dry_run":true,"incident":"111122223333/eu-west-1/0a1b","step":2}"#,
+        );
+        let reject = r#"{"command":"reject","incident":"111122223333/eu-west-1/0a1b"}"#;
+        check(&json!({ "command": "reject", "incident": ID }), reject);
+    }
+
+    #[test]
+    fn an_order_that_could_be_taken_for_another_is_refused() {
+        check(
+            &json!({ "command": "approve", "incident": ID, "dry_run": true }),
+            "`dry_run` does not go with this command",
+        );
+        check(&json!({ "command": "reject", "incident": ID, "step": 1 }), "`step` does not go with this command");
+        check(&json!({ "command": "undo" }), "`incident` is missing");
+        let unknown = "unknown field `dryrun`, expected one of `command`, `incident`, `step`, `dry_run`, `open`, `by`";
+        check(&json!({ "command": "undo", "incident": ID, "dryrun": true }), unknown);
+        check(
+            &json!({ "command": "show", "incident": "0a1b" }),
+            "\"0a1b\" is no incident: write ACCOUNT/REGION/FINDING, as \"quell incidents\" lists it",
+        );
+    }
+
+    #[test]
+    fn an_answer_is_ok_or_an_error() {
+        let ok: Answer<Incidents> = serde_json::from_value(json!({ "ok": { "incidents": [], "more": 1 } })).unwrap();
+        assert_eq!(ok, Answer::Ok(Incidents { incidents: Vec::new() }));
+        let error: Answer<Acted> = serde_json::from_value(json!({ "error": "no such incident" })).unwrap();
+        assert_eq!(error, Answer::Error("no such incident".to_owned()));
+    }
+}

@@ -1,0 +1,121 @@
+//! The ledger's rules, run in every order that two workers, a sweep, an operator, an attacker and crashes can bring
+//! about, up to a bound. The rules are the library's own; only DynamoDB and the one access key are made up.
+
+mod run;
+mod world;
+
+use stateright::{Checker, HasDiscoveries, Model, Property};
+use std::time::Instant;
+use world::{Action, Bound, State};
+
+/// A rule that is broken on purpose, to see that breaking it is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sabotage {
+    None,
+    MarkerBeforeMessage,
+    OriginalOverwritten,
+    UndoForgetsOthers,
+}
+
+struct Protocol {
+    bound: Bound,
+    sabotage: Sabotage,
+}
+
+impl Model for Protocol {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State::start(&self.bound)]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        actions.extend(state.actions());
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        Some(state.after(action, self.sabotage))
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("2: the original is saved before the first write, and stays", |_, state: &State| {
+                !state.broken.contains(&"original")
+            }),
+            Property::always("5: undo opens nothing that another incident keeps closed", |_, state: &State| {
+                !state.broken.contains(&"reopened by us")
+            }),
+            Property::always("5: the last to let go gives the original back", |_, state: &State| {
+                !state.is_at_rest() || !state.is_all_released() || state.key_works
+            }),
+            Property::always("6: what an operator gave back is left alone", |_, state: &State| {
+                !state.broken.contains(&"contained after undo")
+            }),
+            Property::always("6: told once, and again only after a crash", |_, state: &State| {
+                state.said.iter().zip(&state.news).all(|(said, news)| *said <= *news + state.mishaps)
+            }),
+            Property::always("7: nobody is marked as told before they were", |_, state: &State| {
+                state.incidents.iter().zip(&state.said).all(|(record, said)| !record.is_told() || *said > 0)
+            }),
+            Property::always("7: what is unfinished or untold comes up again", |_, state: &State| {
+                state.incidents.iter().all(|record| !record.is_unfinished() || record.is_scheduled())
+            }),
+            Property::always("7: contained is said only of what was read back", |_, state: &State| {
+                !state.broken.contains(&"said more than was read")
+            }),
+            Property::sometimes("something is contained", |_, state: &State| {
+                state.is_at_rest() && !state.key_works && state.said[0] > 0
+            }),
+        ]
+    }
+}
+
+/// Checks every state within the bound, and gives the properties that fail.
+fn check(name: &str, bound: Bound, sabotage: Sabotage) -> Vec<&'static str> {
+    let began = Instant::now();
+    let checker = Protocol { bound, sabotage }.checker().threads(2).timeout(std::time::Duration::from_secs(40)).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let (states, unique, depth) = (checker.state_count(), checker.unique_state_count(), checker.max_depth());
+    println!("{name}: {unique} states, {states} transitions, {depth} deep, {:.1} s", began.elapsed().as_secs_f32());
+    let failed = |name: &&'static str| name.starts_with(|c: char| c.is_ascii_digit());
+    let discoveries = checker.discoveries();
+    for (name, path) in discoveries.iter().filter(|(name, _)| failed(name)) {
+        println!("{name}: {:#?}", path.clone().into_actions());
+    }
+    assert!(sabotage != Sabotage::None || discoveries.contains_key("something is contained"), "{name}");
+    discoveries.into_keys().filter(failed).collect()
+}
+
+/// One finding twice and its update, a crash, a lost answer.
+const ONE_FINDING: Bound =
+    Bound { deliveries: &[(0, 1), (0, 1), (0, 2)], crashes: 1, lost: 1, reopens: 0, undos: 0, hours: 2 };
+/// One finding, its update, an operator's undo, an attacker who opens it again, a crash.
+const UNDONE: Bound = Bound { deliveries: &[(0, 1), (0, 2)], crashes: 1, lost: 0, reopens: 1, undos: 1, hours: 2 };
+/// Two findings that name one key, and both are undone; a crash.
+const TWO_HOLDERS: Bound = Bound { deliveries: &[(0, 1), (1, 1)], crashes: 1, lost: 0, reopens: 0, undos: 2, hours: 1 };
+/// The same with an attacker and lost answers, and without a crash.
+const TWO_HOLDERS_DISTURBED: Bound =
+    Bound { deliveries: &[(0, 1), (1, 1)], crashes: 0, lost: 1, reopens: 1, undos: 1, hours: 1 };
+
+#[test]
+fn the_rules_hold_in_every_order() {
+    for (name, bound) in [
+        ("one finding", ONE_FINDING),
+        ("undone", UNDONE),
+        ("two holders", TWO_HOLDERS),
+        ("two holders, disturbed", TWO_HOLDERS_DISTURBED),
+    ] {
+        assert_eq!(check(name, bound, Sabotage::None), Vec::<&str>::new(), "{name}");
+    }
+}
+
+#[test]
+fn a_broken_rule_is_found() {
+    let found = |bound, sabotage, expect: &str| {
+        let failed = check(&format!("{sabotage:?}"), bound, sabotage);
+        assert!(failed.iter().any(|name| name.starts_with(expect)), "{sabotage:?}: {failed:?}");
+    };
+    found(ONE_FINDING, Sabotage::MarkerBeforeMessage, "7: nobody is marked");
+    found(UNDONE, Sabotage::OriginalOverwritten, "2: ");
+    found(TWO_HOLDERS, Sabotage::UndoForgetsOthers, "5: undo opens nothing");
+}

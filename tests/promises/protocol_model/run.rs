@@ -1,0 +1,322 @@
+//! What a worker, the sweep and the operator do, step by step. Between two steps anything may happen.
+
+use super::Sabotage;
+use super::world::{Kept, State, finding, id, planned, value, works};
+use quell::incident::{Outcome, StepResult};
+use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
+use quell::ledger::key::HoldKey;
+use quell::ledger::protocol::{self, Claim, Decided, Denied, Finish, How, LetGo, Occasion, Seen, Swap};
+use quell::ledger::record::{IncidentRecord, Worker};
+use quell::ledger::schedule::Due;
+use quell::change::Change;
+
+type Record = Kept<IncidentRecord>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Run {
+    pub by: Worker,
+    pub which: usize,
+    pub step: Step,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// `count` and `saw` are what the claim is made of; `wait` is set when it must come again later.
+    Claim { delivery: Option<(usize, u64)>, count: u64, saw: bool, occasion: Occasion, seen: Kept<Seen>, how: How, wait: bool },
+    Look { record: Record },
+    Correct { record: Record },
+    Contain { record: Record, again: bool },
+    ReadBack { record: Record, again: bool, wrote: bool },
+    Finish { record: Record, holds: bool, again: bool, wrote: bool },
+    Verified { record: Record },
+    Tell { record: Record },
+    Told { record: Record, said: bool },
+    BeginUndo,
+    Release { record: Record },
+    Read { record: Record, hold: Kept<Hold> },
+    Mark { record: Record, hold: Kept<Hold> },
+    GiveBack { record: Record },
+    Drop { record: Record, hold: Kept<Hold>, gone: u8 },
+    FinishUndo { record: Record, gone: u8 },
+}
+
+const BACK: u8 = 0;
+const WAS_BACK: u8 = 1;
+const KEPT: u8 = 2;
+const FAILED: u8 = 3;
+
+impl Step {
+    /// Whether it writes to the ledger.
+    pub fn is_swap(&self) -> bool {
+        match self {
+            Self::Claim { .. } | Self::Correct { .. } | Self::Finish { .. } | Self::Verified { .. } => true,
+            Self::BeginUndo | Self::Mark { .. } | Self::Drop { .. } | Self::FinishUndo { .. } => true,
+            Self::Told { said, .. } => *said,
+            Self::Look { .. } | Self::Contain { .. } | Self::ReadBack { .. } | Self::Tell { .. } => false,
+            Self::Release { .. } | Self::Read { .. } | Self::GiveBack { .. } => false,
+        }
+    }
+}
+
+impl Run {
+    pub fn delivery(state: &State, _: &Worker, which: usize, count: u64) -> Step {
+        claiming(state, Some((which, count)), count, Occasion::Delivery, Seen::default())
+    }
+
+    pub fn sweep(state: &State, _: &Worker, which: usize) -> Step {
+        let record = state.incidents[which].get().unwrap();
+        let count = record.incident.finding.count;
+        let known = || Seen::incident(record.clone());
+        match record.is_due(state.now()).unwrap() {
+            Due::Resume => claiming(state, None, count, Occasion::Delivery, Seen::default()),
+            Due::FinishUndo => Step::BeginUndo,
+            Due::Announce => claiming(state, None, count, Occasion::Announce, known()),
+            Due::Verify => claiming(state, None, count, Occasion::Verify, known()),
+            Due::End | Due::Expired(_) => unreachable!("nothing here is for a time or to be approved"),
+        }
+    }
+
+    /// Takes one step; none when the run is over.
+    pub fn step(&self, state: &mut State, sabotage: Sabotage) -> Option<Step> {
+        let (which, by, now) = (self.which, &self.by, state.now());
+        let in_time = by.lease.is_alive(now);
+        match self.step.clone() {
+            Step::Claim { .. } => self.claim(state, sabotage),
+            Step::Look { record } => {
+                let change = state.hold.get().and_then(|hold| hold.kept_by(&id(which)));
+                match change {
+                    Some(change) if change.to != value(state.key_works) => Some(Step::Contain { record, again: true }),
+                    Some(_) | None => Some(Step::Verified { record }),
+                }
+            }
+            Step::Contain { record, again } => {
+                if !in_time {
+                    return None;
+                }
+                state.check_original(which);
+                if state.incidents[which].get().is_some_and(|it| it.status == quell::ledger::record::Status::Released) {
+                    state.break_rule("contained after undo");
+                }
+                state.key_works = false;
+                Some(Step::ReadBack { record, again, wrote: true })
+            }
+            Step::ReadBack { record, again, wrote } => {
+                let holds = !state.key_works;
+                if !holds && !wrote { Some(Step::Correct { record }) } else { Some(Step::Finish { record, holds, again, wrote }) }
+            }
+            Step::Correct { record } => {
+                let hold = state.hold.get().unwrap().clone();
+                let next = hold.corrected(&id(which), &value(state.key_works), now);
+                match next.map(|next| state.swap_hold(which, next)) {
+                    None | Some(Ok(_)) => Some(Step::Contain { record, again: false }),
+                    Some(Err(_)) => Some(Step::Correct { record }),
+                }
+            }
+            Step::Finish { record, holds, again, wrote } => {
+                let done = done(record.get()?, holds, again, wrote, now);
+                let swap = protocol::finish(record.get()?, by, &done, &Seen::default());
+                state.check_original(which);
+                let next = self.follow(state, &swap)?;
+                state.news[which] += 1;
+                Some(telling(next, sabotage))
+            }
+            Step::Verified { record } => {
+                self.follow(state, &protocol::verified(record.get()?, now))?;
+                None
+            }
+            Step::Tell { record } => {
+                state.said[which] += 1;
+                if sabotage == Sabotage::MarkerBeforeMessage { None } else { Some(Step::Told { record, said: true }) }
+            }
+            Step::Told { record, .. } => {
+                let next = self.follow(state, &protocol::told(record.get()?, now))?;
+                (sabotage == Sabotage::MarkerBeforeMessage).then_some(Step::Tell { record: next })
+            }
+            Step::BeginUndo => {
+                let known = state.incidents[which].get()?;
+                match protocol::begin_undo(known, by, None, now) {
+                    Ok(swap) => self.follow(state, &swap).map(|record| Step::Release { record }),
+                    Err(protocol::NoUndo::Busy { .. }) if by.who != quell::ledger::record::Who::Sweep => {
+                        state.undos.push(which);
+                        None
+                    }
+                    Err(_) => None,
+                }
+            }
+            Step::Release { record } => Some(self.release(state, record, sabotage)),
+            Step::Read { record, hold } => {
+                let Release::Back(back) = released(hold.get()?, which, now, sabotage) else { return None };
+                Some(match give_back(&back, &value(state.key_works)) {
+                    GiveBack::Write(_) => Step::Mark { record, hold },
+                    GiveBack::Already | GiveBack::Drifted => Step::Drop { record, hold, gone: WAS_BACK },
+                })
+            }
+            Step::Mark { record, hold } => {
+                let marked = hold.get()?.marked(&id(which), by.lease.until, now);
+                match state.swap_hold(which, marked) {
+                    Ok(_) => Some(Step::GiveBack { record }),
+                    Err(()) => Some(Step::Release { record }),
+                }
+            }
+            Step::GiveBack { record } => {
+                if !in_time {
+                    return None;
+                }
+                let hold = state.hold.clone();
+                if hold.get()?.holders.iter().any(|holder| holder.incident != id(which)) {
+                    state.break_rule("reopened by us");
+                }
+                let Release::Back(Change { to, .. }) = released(hold.get()?, which, now, sabotage) else { return None };
+                state.key_works = works(&to);
+                Some(Step::Drop { record, hold, gone: BACK })
+            }
+            Step::Drop { record, hold, gone } => match state.swap_hold(which, hold.get()?.without(&id(which), now)) {
+                Ok(_) => Some(Step::FinishUndo { record, gone }),
+                Err(()) => Some(Step::Release { record }),
+            },
+            Step::FinishUndo { record, gone } => {
+                let done: Vec<(HoldKey, LetGo)> =
+                    record.get()?.to_give_back().into_iter().map(|key| (key, let_go(gone))).collect();
+                let next = self.follow(state, &protocol::finish_undo(record.get()?, by, &done, now))?;
+                state.news[which] += 1;
+                Some(telling(next, sabotage))
+            }
+        }
+    }
+
+    fn claim(&self, state: &mut State, sabotage: Sabotage) -> Option<Step> {
+        let Step::Claim { delivery, count, saw, occasion, seen, how, .. } = self.step.clone() else { return None };
+        let (which, now) = (self.which, state.now());
+        let known = seen.get()?.incident.as_ref().map(|record| record.incident.clone());
+        let incident = match (occasion, known) {
+            (Occasion::Verify | Occasion::Announce, Some(known)) => known,
+            _ => planned(finding(which, count), saw, now),
+        };
+        let claim = Claim { incident, by: self.by.clone(), occasion, limits: Vec::new(), now };
+        let claiming =
+            |seen: Seen, how, wait| Step::Claim { delivery, count, saw, occasion, seen: Kept::some(seen), how, wait };
+        match protocol::claim(&claim, seen.get()?) {
+            Decided::Won(record) => Some(won(*record, how, sabotage)),
+            Decided::Denied(Denied::Wait { .. }) => {
+                if let Some(delivery) = delivery {
+                    state.waiting.push(delivery);
+                    state.waiting.sort_unstable();
+                }
+                None
+            }
+            Decided::Denied(_) => None,
+            Decided::Write(mut swap, how) => {
+                if sabotage == Sabotage::OriginalOverwritten {
+                    swap.holds.iter_mut().for_each(|hold| hold.original = value(saw));
+                }
+                match state.swap(which, &swap) {
+                    Ok(()) => {
+                        state.news[which] += u8::from(how == How::LeftAlone);
+                        Some(won(swap.incident?, how, sabotage))
+                    }
+                    Err(there) => {
+                        let mut seen = seen.get()?.clone();
+                        seen.learn(there);
+                        Some(claiming(seen, how, false))
+                    }
+                }
+            }
+        }
+    }
+
+    fn release(&self, state: &State, record: Record, sabotage: Sabotage) -> Step {
+        let hold = state.hold.clone();
+        match hold.get().map(|hold| released(hold, self.which, state.now(), sabotage)) {
+            None | Some(Release::NotHeld) => Step::FinishUndo { record, gone: WAS_BACK },
+            Some(Release::Wait { .. }) => Step::FinishUndo { record, gone: FAILED },
+            Some(Release::KeptBy(_)) => Step::Drop { record, hold, gone: KEPT },
+            Some(Release::Back(_)) => Step::Read { record, hold },
+        }
+    }
+
+    /// Writes the next state of our incident; none if it is no longer ours.
+    fn follow(&self, state: &mut State, swap: &Swap) -> Option<Record> {
+        let written = Kept::some(swap.incident.clone()?);
+        match state.swap(self.which, swap) {
+            Ok(()) => Some(written),
+            Err(there) => (there.incident.as_ref() == written.get()).then_some(written),
+        }
+    }
+}
+
+impl State {
+    fn swap_hold(&mut self, which: usize, next: Hold) -> Result<Kept<Hold>, ()> {
+        let swap = Swap { holds: vec![next.clone()], ..Swap::default() };
+        match self.swap(which, &swap) {
+            Ok(()) => Ok(Kept::some(next)),
+            Err(there) if there.holds.values().any(|there| *there == next) => Ok(Kept::some(next)),
+            Err(_) => Err(()),
+        }
+    }
+
+    /// The key worked before the first of us came.
+    fn check_original(&mut self, which: usize) {
+        let fine = |hold: &Hold| {
+            let held = hold.holders.iter().any(|holder| holder.incident == id(which));
+            !held || works(&hold.original)
+        };
+        if !self.hold.get().is_some_and(fine) {
+            self.break_rule("original");
+        }
+    }
+}
+
+fn claiming(state: &State, delivery: Option<(usize, u64)>, count: u64, occasion: Occasion, seen: Seen) -> Step {
+    let (saw, seen) = (state.key_works, Kept::some(seen));
+    Step::Claim { delivery, count, saw, occasion, seen, how: How::Fresh, wait: false }
+}
+
+fn won(record: IncidentRecord, how: How, sabotage: Sabotage) -> Step {
+    let change = record.incident.parts[0].plan.stages[0][0].change.clone();
+    let first = record.contained.is_none();
+    let record = Kept::some(record);
+    match how {
+        How::Announce | How::LeftAlone | How::AskAgain => telling(record, sabotage),
+        How::Fresh | How::Resumed | How::Approved if first && change.is_already_so() => {
+            Step::ReadBack { record, again: false, wrote: false }
+        }
+        How::Fresh | How::Resumed | How::Approved if first => Step::Contain { record, again: false },
+        How::Fresh | How::Resumed | How::Approved | How::Again => Step::Look { record },
+    }
+}
+
+fn telling(record: Record, sabotage: Sabotage) -> Step {
+    if sabotage == Sabotage::MarkerBeforeMessage { Step::Told { record, said: true } } else { Step::Tell { record } }
+}
+
+fn done(record: &IncidentRecord, holds: bool, again: bool, wrote: bool, now: jiff::Timestamp) -> Finish {
+    let mut incident = record.incident.clone();
+    for part in &mut incident.parts {
+        let outcome = match (holds, wrote) {
+            (true, true) => Outcome::Changed,
+            (true, false) => Outcome::AlreadySo,
+            (false, _) => Outcome::Drifted { found: value(true) },
+        };
+        let changes: Vec<Change> = part.plan.steps().map(|step| step.change.clone()).collect();
+        part.results = changes.into_iter().map(|change| StepResult { change, outcome: outcome.clone() }).collect();
+    }
+    let reopened = if again { vec!["the key".to_owned()] } else { Vec::new() };
+    Finish { incident, reopened, approval: None, ends: None, now }
+}
+
+fn released(hold: &Hold, which: usize, now: jiff::Timestamp, sabotage: Sabotage) -> Release {
+    let mut hold = hold.clone();
+    if sabotage == Sabotage::UndoForgetsOthers {
+        hold.holders.retain(|holder| holder.incident == id(which));
+    }
+    hold.release(&id(which), now)
+}
+
+fn let_go(gone: u8) -> LetGo {
+    match gone {
+        BACK => LetGo::GivenBack,
+        WAS_BACK => LetGo::WasBack,
+        KEPT => LetGo::KeptBy(vec![id(1)]),
+        _ => LetGo::Failed { why: "it is being given back".to_owned() },
+    }
+}

@@ -1,0 +1,385 @@
+//! What there is: one access key, the ledger's records, and whoever works on them.
+
+use super::Sabotage;
+use super::run::{Run, Step};
+use quell::change::{Change, KeyStatus, Value};
+use quell::finding::{Finding, parse};
+use quell::id::Place;
+use quell::incident::{Incident, Part};
+use quell::ledger::hold::Hold;
+use quell::ledger::key::IncidentId;
+use quell::ledger::protocol::{Seen, Swap};
+use quell::ledger::record::{IncidentRecord, Lease, Status, Who, Worker};
+use quell::plan::{Plan, Step as PlanStep};
+use quell::policy::{Decision, Response};
+use quell::setting::{AccessKeyStatus, Setting};
+use jiff::Timestamp;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// How much may happen.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    /// Finding and count, in any order.
+    pub deliveries: &'static [(usize, u64)],
+    pub crashes: u8,
+    /// Answers of the ledger that are lost after it has written.
+    pub lost: u8,
+    /// How often the attacker makes the key work again.
+    pub reopens: u8,
+    /// How many of the incidents an operator undoes.
+    pub undos: usize,
+    /// Each ends all leases.
+    pub hours: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A free worker takes a delivery, and looks at the key.
+    Take(usize, usize),
+    /// The sweep finds an incident due.
+    Sweep(usize),
+    Undo(usize),
+    /// A run takes its next step.
+    Go(usize),
+    /// It does, and never hears that it did.
+    GoUnheard(usize),
+    Crash(usize),
+    Reopen,
+    Hour,
+}
+
+pub const WORKERS: usize = 2;
+pub const SWEEP: usize = 2;
+pub const OPERATOR: usize = 3;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct State {
+    pub key_works: bool,
+    pub incidents: [Kept<IncidentRecord>; 2],
+    pub hold: Kept<Hold>,
+    pub waiting: Vec<(usize, u64)>,
+    pub runs: [Option<Run>; 4],
+    /// Tells the runs of one slot apart.
+    pub begun: [u8; 4],
+    pub hour: u8,
+    pub crashes: u8,
+    pub lost: u8,
+    pub reopens: u8,
+    pub undos: Vec<usize>,
+    pub hours: u8,
+    /// How often people were told of each incident, how often there was something new to tell, and what excuses more.
+    pub said: [u8; 2],
+    pub news: [u8; 2],
+    pub mishaps: u8,
+    pub broken: Vec<&'static str>,
+}
+
+/// A record, compared and hashed by what the rules read of it: the history is not among that.
+#[derive(Debug, Clone)]
+pub struct Kept<T>(Option<Arc<T>>, u64);
+
+impl<T> Kept<T> {
+    pub fn get(&self) -> Option<&T> {
+        self.0.as_deref()
+    }
+}
+
+impl<T: Print> Kept<T> {
+    pub fn some(record: T) -> Self {
+        let mut hasher = std::hash::DefaultHasher::new();
+        record.print(&mut hasher);
+        Self(Some(Arc::new(record)), hasher.finish())
+    }
+
+    pub fn none() -> Self {
+        Self(None, 0)
+    }
+}
+
+impl<T> PartialEq for Kept<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.1 == other.1
+    }
+}
+
+impl<T> Eq for Kept<T> {}
+
+impl<T> Hash for Kept<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.1.hash(state);
+    }
+}
+
+pub trait Print {
+    fn print(&self, to: &mut impl Hasher);
+}
+
+impl Print for IncidentRecord {
+    fn print(&self, to: &mut impl Hasher) {
+        (self.version, self.status, &self.lease, &self.holds, &self.let_go, self.told, self.said_left).hash(to);
+        (&self.approval, &self.undo, self.ends, self.contained, self.runs, self.failures, self.due).hash(to);
+        self.incident.print(to);
+    }
+}
+
+impl Print for Incident {
+    fn print(&self, to: &mut impl Hasher) {
+        (&self.finding.id, self.finding.count).hash(to);
+        for part in &self.parts {
+            let changes = part.plan.steps().map(|step| (works(&step.change.from), works(&step.change.to)));
+            changes.collect::<Vec<_>>().hash(to);
+            part.results.iter().map(|result| result.outcome.holds()).collect::<Vec<_>>().hash(to);
+        }
+    }
+}
+
+impl Print for Hold {
+    fn print(&self, to: &mut impl Hasher) {
+        (self.version, works(&self.original), &self.giving_back).hash(to);
+        for holder in &self.holders {
+            (&holder.incident, works(&holder.from), works(&holder.to)).hash(to);
+        }
+    }
+}
+
+impl Print for Seen {
+    fn print(&self, to: &mut impl Hasher) {
+        if let Some(record) = &self.incident {
+            record.print(to);
+        }
+        0.hash(to);
+        for hold in self.holds.values() {
+            hold.print(to);
+        }
+    }
+}
+
+impl Kept<IncidentRecord> {
+    pub fn is_told(&self) -> bool {
+        self.get().is_some_and(|record| record.told.is_some())
+    }
+
+    pub fn is_unfinished(&self) -> bool {
+        let unfinished = |record: &IncidentRecord| {
+            let working = matches!(record.status, Status::Containing | Status::Releasing);
+            working || record.told.is_none() || record.lease.is_some()
+        };
+        self.get().is_some_and(unfinished)
+    }
+
+    pub fn is_scheduled(&self) -> bool {
+        self.get().is_some_and(|record| record.due.is_some())
+    }
+}
+
+impl State {
+    pub fn start(bound: &Bound) -> Self {
+        Self {
+            key_works: true,
+            incidents: [Kept::none(), Kept::none()],
+            hold: Kept::none(),
+            waiting: bound.deliveries.to_vec(),
+            runs: [None, None, None, None],
+            begun: [0; 4],
+            hour: 0,
+            crashes: bound.crashes,
+            lost: bound.lost,
+            reopens: bound.reopens,
+            undos: (0..bound.undos).collect(),
+            hours: bound.hours,
+            said: [0; 2],
+            news: [0; 2],
+            mishaps: 0,
+            broken: Vec::new(),
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + i64::from(self.hour) * 3600).unwrap()
+    }
+
+    pub fn is_at_rest(&self) -> bool {
+        self.runs.iter().all(Option::is_none)
+    }
+
+    pub fn is_all_released(&self) -> bool {
+        let mut known = self.incidents.iter().filter_map(Kept::get).peekable();
+        known.peek().is_some() && known.all(|record| record.status == Status::Released)
+    }
+
+    pub fn actions(&self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let free = (0..WORKERS).find(|slot| self.runs[*slot].is_none());
+        for (place, delivery) in self.waiting.iter().enumerate() {
+            let first = !self.waiting[..place].contains(delivery);
+            actions.extend(free.filter(|_| first).map(|slot| Action::Take(slot, place)));
+        }
+        for (which, record) in self.incidents.iter().enumerate() {
+            let due = record.get().and_then(|record| record.is_due(self.now()));
+            if due.is_some() && self.runs[SWEEP].is_none() {
+                actions.push(Action::Sweep(which));
+            }
+            if self.undos.contains(&which) && record.get().is_some() && self.runs[OPERATOR].is_none() {
+                actions.push(Action::Undo(which));
+            }
+        }
+        for (slot, run) in self.runs.iter().enumerate() {
+            let Some(run) = run else { continue };
+            actions.push(Action::Go(slot));
+            if self.lost > 0 && run.step.is_swap() {
+                actions.push(Action::GoUnheard(slot));
+            }
+            if self.crashes > 0 {
+                actions.push(Action::Crash(slot));
+            }
+        }
+        if self.reopens > 0 && !self.key_works {
+            actions.push(Action::Reopen);
+        }
+        if self.hours > 0 {
+            actions.push(Action::Hour);
+        }
+        actions
+    }
+
+    pub fn after(&self, action: Action, sabotage: Sabotage) -> Self {
+        let mut next = self.clone();
+        match action {
+            Action::Take(slot, place) => {
+                let (which, count) = next.waiting.remove(place);
+                next.begin(slot, which, |state, by| Run::delivery(state, by, which, count));
+            }
+            Action::Sweep(which) => next.begin(SWEEP, which, |state, by| Run::sweep(state, by, which)),
+            Action::Undo(which) => {
+                next.undos.retain(|undo| *undo != which);
+                next.begin(OPERATOR, which, |_, _| Step::BeginUndo);
+            }
+            Action::Go(slot) => next.go(slot, sabotage),
+            Action::GoUnheard(slot) => {
+                let (run, begun) = (next.runs[slot].clone(), next.news);
+                next.go(slot, sabotage);
+                (next.runs[slot], next.news) = (run, begun);
+                next.lost -= 1;
+                next.mishaps += 1;
+            }
+            Action::Crash(slot) => {
+                next.stop(slot, true);
+                next.crashes -= 1;
+            }
+            Action::Reopen => {
+                next.key_works = true;
+                next.reopens -= 1;
+            }
+            Action::Hour => {
+                next.hour += 1;
+                next.hours -= 1;
+                next.mishaps += next.runs.iter().flatten().count() as u8;
+            }
+        }
+        next
+    }
+
+    fn begin(&mut self, slot: usize, which: usize, step: impl Fn(&Self, &Worker) -> Step) {
+        self.begun[slot] += 1;
+        let token = format!("{slot}.{}", self.begun[slot]);
+        let until = self.now().checked_add(jiff::SignedDuration::from_mins(30)).unwrap();
+        let who = match slot {
+            SWEEP => Who::Sweep,
+            OPERATOR => Who::Operator { says: "ann".to_owned(), identity: None },
+            _ => Who::Policy,
+        };
+        let by = Worker { who, lease: Lease { request: String::new(), token, until } };
+        let step = step(self, &by);
+        self.runs[slot] = Some(Run { by, which, step });
+    }
+
+    fn go(&mut self, slot: usize, sabotage: Sabotage) {
+        let Some(run) = self.runs[slot].clone() else { return };
+        match run.step(self, sabotage) {
+            Some(step) => self.runs[slot] = Some(Run { step, ..run }),
+            None => self.stop(slot, false),
+        }
+    }
+
+    /// Ends a run. A delivery that was not claimed yet comes again: Lambda sees to that.
+    fn stop(&mut self, slot: usize, crashed: bool) {
+        let Some(run) = self.runs[slot].take() else { return };
+        self.mishaps += u8::from(crashed);
+        match run.step {
+            Step::Claim { delivery: Some(delivery), wait, .. } if wait || crashed => {
+                self.waiting.push(delivery);
+                self.waiting.sort_unstable();
+            }
+            Step::BeginUndo if crashed => self.undos.push(run.which),
+            _ => {}
+        }
+    }
+
+    pub fn break_rule(&mut self, rule: &'static str) {
+        if !self.broken.contains(&rule) {
+            self.broken.push(rule);
+        }
+    }
+
+    /// All records or none, as DynamoDB does it.
+    pub fn swap(&mut self, which: usize, swap: &Swap) -> Result<(), Seen> {
+        let mut there = Seen::default();
+        if let (Some(new), old) = (&swap.incident, self.incidents[which].get()) {
+            if old.map_or(0, |old| old.version) + 1 != new.version {
+                there.incident = old.cloned();
+            }
+        }
+        for new in &swap.holds {
+            let old = self.hold.get();
+            if old.map_or(0, |old| old.version) + 1 != new.version {
+                there.holds.extend(old.map(|old| (old.key.clone(), old.clone())));
+            }
+        }
+        if there != Seen::default() {
+            return Err(there);
+        }
+        if let Some(record) = swap.incident.clone() {
+            self.incidents[which] = Kept::some(record);
+        }
+        if let Some(hold) = swap.holds.first().cloned() {
+            self.hold = Kept::some(hold);
+        }
+        Ok(())
+    }
+}
+
+pub fn works(value: &Value) -> bool {
+    *value == Value::Status(KeyStatus::Active)
+}
+
+pub fn value(works: bool) -> Value {
+    Value::Status(if works { KeyStatus::Active } else { KeyStatus::Inactive })
+}
+
+pub fn finding(which: usize, count: u64) -> Finding {
+    let detail = serde_json::json!({
+        "id": format!("{which}"), "accountId": "111122223333", "region": "eu-west-1",
+        "type": "UnauthorizedAccess:IAMUser/TorIPCaller", "severity": 8, "service": { "count": count },
+        "resource": { "resourceType": "AccessKey", "accessKeyDetails": {
+            "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "userName": "ann", "userType": "IAMUser" } }
+    });
+    parse(detail).unwrap()
+}
+
+pub fn id(which: usize) -> IncidentId {
+    IncidentId::of(&finding(which, 1))
+}
+
+/// The plan for the key as it was seen: to make it inactive, or to leave it so.
+pub fn planned(finding: Finding, works: bool, now: Timestamp) -> Incident {
+    let user = "ann".try_into().unwrap();
+    let setting = Setting::AccessKeyStatus(AccessKeyStatus { user, key: "AKIAIOSFODNN7EXAMPLE".try_into().unwrap() });
+    let change = Change { setting, from: value(works), to: value(false) };
+    let mut plan = Plan::new(&finding.subjects[0].clone(), "compromised-access-key");
+    plan.subject.at = Place { ..finding.at.clone() };
+    plan.stages.push(vec![PlanStep::new(change, "it is in the wrong hands")]);
+    let decision = Decision { response: Response::Contain, rule: None, lowered: None };
+    let parts = vec![Part { plan, decision, results: Vec::new() }];
+    Incident { finding, parts, started: now, contained: None }
+}
