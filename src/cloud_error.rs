@@ -95,6 +95,8 @@ fn kind_of(code: &str) -> Kind {
         | "ServiceFailure"
         | "RequestTimeout"
         | "ConcurrentModification"
+        // What still uses it is about to let go, or will not; trying again tells.
+        | "DependencyViolation"
         | "EntityTemporarilyUnmodifiable" => Kind::Transient,
         "AccessDenied"
         | "AccessDeniedException"

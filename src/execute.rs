@@ -31,6 +31,12 @@ pub async fn execute(cloud: &Cloud, plan: &Plan, until: Instant) -> Vec<StepResu
     join_all(tried.into_iter().map(|tried| read_back(cloud, tried, until))).await
 }
 
+/// Makes one change, and reads it back.
+pub async fn make(cloud: &Cloud, change: Change, until: Instant) -> StepResult {
+    let tried = write(cloud, change, until).await;
+    read_back(cloud, tried, until).await
+}
+
 /// The groups that earlier stages made.
 fn made(tried: &[Tried]) -> Vec<(VpcId, GroupId)> {
     let made = |tried: &Tried| match &tried.written {

@@ -3,7 +3,7 @@
 use crate::change::{Change, Value};
 use crate::finding::Finding;
 use crate::plan::{NoSteps, Plan};
-use crate::policy::{Decision, Response};
+use crate::policy::{Decision, Refusal, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -17,6 +17,46 @@ pub struct Incident {
     pub started: Timestamp,
     /// When the last containing change was read back.
     pub contained: Option<Timestamp>,
+    /// Why people hear of it, where it is not just that the finding came in.
+    #[serde(default)]
+    pub news: Option<News>,
+    /// Why the ledger could not be asked or written.
+    #[serde(default)]
+    pub failure: Option<String>,
+}
+
+/// Why people hear of an incident that they may know already.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum News {
+    /// They may have been told before; it is not known.
+    Repeat,
+    /// A newer state of the finding named more to contain.
+    More,
+    /// Somebody set these settings to something else, and they were contained again.
+    Reopened { settings: Vec<String> },
+    /// The finding goes on, and is left alone as a person wanted.
+    LeftAlone,
+    /// What would be done is no longer what was shown: a person must look again.
+    AskAgain,
+    /// The account had as many containments as the policy allows in an hour.
+    OverLimit { counter: String },
+    /// A person approved, or their time ran out and the rule says to contain then.
+    Approved { by: String },
+    /// A person said no, or nobody decided in time and the rule says to leave it then.
+    Rejected { by: String },
+    /// What was contained was given back.
+    GivenBack { by: String, settings: Vec<Returned> },
+}
+
+/// A setting that was to be given back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Returned {
+    pub setting: String,
+    /// What became of it, in words.
+    pub became: String,
+    /// Whether the incident no longer holds it.
+    pub is_over: bool,
 }
 
 /// One plan, what the policy decided for it, and what became of its steps.
@@ -81,6 +121,12 @@ pub enum Verdict {
     Gone,
     /// The danger the finding tells of is not there.
     NothingToDo,
+    /// Given back only in part: the rest is still held.
+    PartlyReleased,
+    /// Given back.
+    Released,
+    /// A person, or their time, said no.
+    Rejected,
 }
 
 impl Verdict {
@@ -98,6 +144,9 @@ impl Verdict {
             Self::Told => "FOR YOUR ATTENTION",
             Self::Gone => "RESOURCE GONE",
             Self::NothingToDo => "NOTHING TO DO",
+            Self::PartlyReleased => "PARTLY RELEASED",
+            Self::Released => "RELEASED",
+            Self::Rejected => "REJECTED",
         }
     }
 
@@ -115,6 +164,9 @@ impl Verdict {
             Self::Told => "told",
             Self::Gone => "gone",
             Self::NothingToDo => "nothing-to-do",
+            Self::PartlyReleased => "partly-released",
+            Self::Released => "released",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -140,6 +192,10 @@ impl Part {
     /// Follows from what was read back, and from nothing else.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
+        // Somebody wants something done with a finding that there is not: that is news, whatever the plan says.
+        if self.decision.refused == Some(Refusal::MadeUp) {
+            return Verdict::Refused;
+        }
         if let Some(why) = &self.plan.no_steps {
             return match why {
                 NoSteps::NothingToDo(_) => Verdict::NothingToDo,
@@ -148,6 +204,9 @@ impl Part {
                 NoSteps::NotCovered(_) => Verdict::Told,
                 NoSteps::NotObserved { .. } => Verdict::Failed,
             };
+        }
+        if self.decision.refused.is_some() {
+            return Verdict::Refused;
         }
         match self.decision.response {
             Response::Notify => Verdict::Told,
@@ -167,7 +226,12 @@ impl Part {
             | Verdict::Refused
             | Verdict::Planned => true,
             Verdict::Told => !self.plan.manual.is_empty(),
-            Verdict::Contained | Verdict::Gone | Verdict::NothingToDo => false,
+            Verdict::Contained
+            | Verdict::Gone
+            | Verdict::NothingToDo
+            | Verdict::PartlyReleased
+            | Verdict::Released
+            | Verdict::Rejected => false,
         }
     }
 
@@ -187,9 +251,33 @@ impl Part {
 }
 
 impl Incident {
+    /// A finding that was planned for; nothing is done yet.
+    #[must_use]
+    pub fn new(finding: Finding, parts: Vec<Part>, started: Timestamp) -> Self {
+        Self { finding, parts, started, contained: None, news: None, failure: None }
+    }
+
     /// The finding's verdict: that of its worst part; partial where something holds and something else stays open.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
+        match &self.news {
+            Some(News::GivenBack { settings, .. }) if settings.iter().all(|it| it.is_over) => return Verdict::Released,
+            Some(News::GivenBack { .. }) => return Verdict::PartlyReleased,
+            Some(News::Rejected { .. }) => return Verdict::Rejected,
+            Some(
+                News::Repeat
+                | News::More
+                | News::Reopened { .. }
+                | News::LeftAlone
+                | News::AskAgain
+                | News::OverLimit { .. }
+                | News::Approved { .. },
+            )
+            | None => {}
+        }
+        if self.failure.is_some() && self.parts.iter().all(|part| part.results.is_empty()) {
+            return Verdict::Failed;
+        }
         let worst = self.parts.iter().map(Part::verdict).min();
         let holds = self.parts.iter().any(|part| matches!(part.verdict(), Verdict::Contained | Verdict::Partial));
         let open = self.parts.iter().any(Part::is_open);

@@ -5,7 +5,7 @@
 //! settings in one: each rule is there or not, and one incident's rules come back while another's stay closed.
 
 use super::key::{HoldKey, IncidentId, Placed};
-use super::record::SCHEMA;
+use super::record::{Lease, SCHEMA};
 use crate::change::{Change, Rule, Value};
 use crate::id::{GroupId, Place, VpcId};
 use crate::setting::Setting;
@@ -182,11 +182,12 @@ impl Hold {
         Release::Back(Change { setting: self.setting.clone(), from, to })
     }
 
-    /// The hold with the mark that `incident` writes the setting back before `until`.
+    /// The hold with the mark that `incident` writes the setting back within its lease. None if the lease is over: such a
+    /// mark would keep nobody away.
     #[must_use]
-    pub fn marked(&self, incident: &IncidentId, until: Timestamp, now: Timestamp) -> Self {
-        let giving_back = Some(GivingBack { incident: incident.clone(), until });
-        Self { giving_back, ..self.clone() }.touched(now)
+    pub fn marked(&self, incident: &IncidentId, lease: &Lease, now: Timestamp) -> Option<Self> {
+        let giving_back = Some(GivingBack { incident: incident.clone(), until: lease.until });
+        lease.is_alive(now).then(|| Self { giving_back, ..self.clone() }.touched(now))
     }
 
     /// The hold without `incident`.

@@ -100,7 +100,7 @@ fn of_part(part: &Part) -> Value {
         "remediation": plan.remediation.as_ref().map(|name| fit::text(name, 64)),
         "response": part.decision.response,
         "rule": part.decision.rule.as_ref().map(|rule| fit::text(rule, 200)),
-        "lowered": part.decision.lowered.as_ref().map(|why| fit::text(why, LINE)),
+        "lowered": part.decision.lowered.iter().map(|why| fit::text(why, LINE)).collect::<Vec<_>>(),
         "no_steps": plan.no_steps.as_ref().map(of_no_steps),
         "changes": changes,
         "changes_left_out": changes_left_out,

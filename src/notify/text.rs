@@ -21,6 +21,8 @@ pub fn text(incident: &Incident) -> String {
     let heading = if words::urgency(incident) == words::Urgency::None { "NEXT STEPS" } else { "DO NOW" };
     let sections = [
         (heading, steps::to_do(&steps, &incident.finding.at, 24_000)),
+        ("WHAT WAS GIVEN BACK", steps::given_back(incident)),
+        ("APPROVE OR REJECT", steps::approve(incident)),
         ("WHAT QUELL DID", steps::done(&parts)),
         ("WHAT QUELL WOULD DO", steps::planned(&parts)),
         ("WHAT WAS NOT DONE, AND WHY", steps::not_done(&parts)),
@@ -40,9 +42,10 @@ pub fn text(incident: &Incident) -> String {
 fn head(incident: &Incident, has_steps: bool) -> String {
     let finding = &incident.finding;
     let parts = words::parts(incident).map(|parts| format!(" By part: {parts}.")).unwrap_or_default();
+    let news = words::news(incident).map(|news| format!("  News:    {news}\n")).unwrap_or_default();
     let archived = if finding.archived { ", archived" } else { "" };
     format!(
-        "{}\n  Finding: {}, severity {}{archived}\n  Now:     {}{parts}\n  Act:     {}\n",
+        "{}\n  Finding: {}, severity {}{archived}\n{news}  Now:     {}{parts}\n  Act:     {}\n",
         words::headline(incident),
         words::kind(&finding.kind),
         words::severity(finding),

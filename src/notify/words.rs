@@ -4,7 +4,7 @@ use super::escape::{ascii, defanged};
 use super::facts::{Tally, tally, worst_first};
 use crate::finding::{Finding, FindingType};
 use crate::id::Place;
-use crate::incident::{Incident, Verdict};
+use crate::incident::{Incident, News, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashSet};
 
@@ -92,7 +92,10 @@ pub(super) fn urgency(incident: &Incident) -> Urgency {
         Verdict::NotContained | Verdict::Partial | Verdict::Failed | Verdict::Refused => Urgency::Now,
         Verdict::WaitingForApproval | Verdict::Planned => Urgency::Decide,
         Verdict::Told => Urgency::Look,
-        Verdict::Contained | Verdict::Gone | Verdict::NothingToDo => Urgency::None,
+        Verdict::PartlyReleased => Urgency::Look,
+        Verdict::Contained | Verdict::Gone | Verdict::NothingToDo | Verdict::Released | Verdict::Rejected => {
+            Urgency::None
+        }
     }
 }
 
@@ -108,7 +111,10 @@ pub(super) fn act(incident: &Incident, has_steps: bool) -> &'static str {
         (Verdict::NotContained | Verdict::Partial | Verdict::Failed | Verdict::Refused, false) => {
             "Yes, now. Quell did not contain it and has no steps to offer; start from the finding (LINKS)."
         }
-        (Verdict::WaitingForApproval, _) => "Yes, decide now. Nothing happens until a person does it.",
+        (Verdict::WaitingForApproval, _) => "Yes, decide now. Approve or reject it; the commands are below.",
+        (Verdict::PartlyReleased, _) => "Look at what is still held.",
+        (Verdict::Released, _) => "No. What Quell had changed is given back.",
+        (Verdict::Rejected, _) => "No. Quell changes nothing.",
         (Verdict::Planned, _) => "Yes, decide now. Quell may only plan here; nothing happens until a person does it.",
         (Verdict::Told, _) => "Yes, look at it. Quell contains nothing here.",
         (Verdict::Contained, true) => "Not at once. The next steps are below.",
@@ -116,6 +122,31 @@ pub(super) fn act(incident: &Incident, has_steps: bool) -> &'static str {
         (Verdict::Gone, _) => "Not to contain it. Find out what it was used for while it was there.",
         (Verdict::NothingToDo, _) => "No.",
     }
+}
+
+/// Why people hear of it once more, in a sentence.
+pub(super) fn news(incident: &Incident) -> Option<String> {
+    if let Some(why) = &incident.failure {
+        return Some(super::escape::sentence(why, 600));
+    }
+    Some(match incident.news.as_ref()? {
+        News::Repeat => "You may have been told before; it is not known whether that message went out.".to_owned(),
+        News::More => "GuardDuty saw it again, and there was more to contain.".to_owned(),
+        News::Reopened { settings } => format!(
+            "Somebody had set it back, and it was contained again: {}. Whoever did it has rights to: find out who.",
+            settings.iter().map(|setting| defanged(setting, 120)).collect::<Vec<_>>().join(", ")
+        ),
+        News::LeftAlone => "GuardDuty saw it again; it is left alone, since a person gave back what was contained. This \
+                            is said once."
+            .to_owned(),
+        News::AskAgain => "What would be done is no longer what was shown; look again, and decide again.".to_owned(),
+        News::OverLimit { counter } => format!("The limit of the hour is reached ({}).", defanged(counter, 120)),
+        News::Approved { by } => format!("Approved by {}.", defanged(by, 200)),
+        News::Rejected { by } => format!("Rejected: {}.", defanged(by, 200)),
+        News::GivenBack { by, settings } => {
+            format!("{} given back by {}.", count(settings.len(), "setting"), defanged(by, 200))
+        }
+    })
 }
 
 /// A verdict's words, and whether the finding is real.

@@ -29,7 +29,7 @@ pub struct Row {
     /// None where people are told, and nothing is planned.
     pub remediation: Option<&'static str>,
     /// Why less happens than the rule wants.
-    pub lowered: Option<String>,
+    pub lowered: Vec<String>,
 }
 
 /// Shows what would happen.
@@ -68,13 +68,13 @@ fn row(policy: &Policy, finding: &Finding, route: Route<'_>, tags: Option<&Tags>
             Ruling::Decided { rule, .. } => rule,
             Ruling::NeedsTags => None,
         };
-        return Row { finding_type, about, rule, response: Some(Response::Notify), remediation: None, lowered: None };
+        return Row { finding_type, about, rule, response: Some(Response::Notify), remediation: None, lowered: Vec::new() };
     };
     if ruling == Ruling::NeedsTags {
         let remediation = Some(remediation.name);
-        return Row { finding_type, about, rule: None, response: None, remediation, lowered: None };
+        return Row { finding_type, about, rule: None, response: None, remediation, lowered: Vec::new() };
     }
-    let decision = decided(&ruling, finding, &Plan::new(subject, remediation.name));
+    let decision = decided(policy, &ruling, finding, &Plan::new(subject, remediation.name), None);
     let remediation = (decision.response > Response::Notify).then_some(remediation.name);
     let (rule, response, lowered) = (decision.rule, Some(decision.response), decision.lowered);
     Row { finding_type, about, rule, response, remediation, lowered }
@@ -102,7 +102,7 @@ fn cells(kind: &str, row: &Row) -> Vec<Cell> {
         kind.into(),
         (*about).into(),
         rule.as_deref().unwrap_or("-").into(),
-        if lowered.is_some() { format!("{response}, lowered").into() } else { response.into() },
+        if !lowered.is_empty() { format!("{response}, lowered").into() } else { response.into() },
         remediation.unwrap_or("told").into(),
     ]
 }

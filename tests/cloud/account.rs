@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cloud, Credentials, REGION, hosts, identities};
+use super::{Cloud, Credentials, REGION, hosts, identities, ledger};
 
 /// The ids that event files use, and what each stands for.
 ///
@@ -66,6 +66,8 @@ impl Account {
         identities::seed(cloud, &mut ids).await;
         hosts::seed(cloud, &mut ids).await;
         cloud.moto().service("sns", &cloud.account_id).call("CreateTopic", &[("Name", "quell")]).await;
+
+        ledger::create(cloud).await;
 
         let instance = ids.real("i-0a1b2c3d4e5f60718").to_owned();
         let session = cloud.assume_role(&cloud.account_id, "web-server", &instance).await;

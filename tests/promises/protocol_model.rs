@@ -52,11 +52,11 @@ impl Model for Protocol {
             Property::always("6: what an operator gave back is left alone", |_, state: &State| {
                 !state.broken.contains(&"contained after undo")
             }),
-            Property::always("6: told once, and again only after a crash", |_, state: &State| {
-                state.said.iter().zip(&state.news).all(|(said, news)| *said <= *news + state.mishaps)
+            Property::always("6: told once, and again only after a crash", |model: &Self, state: &State| {
+                state.extra.iter().all(|extra| *extra <= state.mishaps(&model.bound))
             }),
             Property::always("7: nobody is marked as told before they were", |_, state: &State| {
-                state.incidents.iter().zip(&state.said).all(|(record, said)| !record.is_told() || *said > 0)
+                state.incidents.iter().zip(&state.said).all(|(record, said)| !record.is_told() || *said)
             }),
             Property::always("7: what is unfinished or untold comes up again", |_, state: &State| {
                 state.incidents.iter().all(|record| !record.is_unfinished() || record.is_scheduled())
@@ -65,7 +65,7 @@ impl Model for Protocol {
                 !state.broken.contains(&"said more than was read")
             }),
             Property::sometimes("something is contained", |_, state: &State| {
-                state.is_at_rest() && !state.key_works && state.said[0] > 0
+                state.is_at_rest() && !state.key_works && state.said[0]
             }),
         ]
     }
@@ -86,24 +86,34 @@ fn check(name: &str, bound: Bound, sabotage: Sabotage) -> Vec<&'static str> {
     discoveries.into_keys().filter(failed).collect()
 }
 
-/// One finding twice and its update, a crash, a lost answer.
+/// One finding twice and its update, a crash, a run that stands still for too long.
 const ONE_FINDING: Bound =
-    Bound { deliveries: &[(0, 1), (0, 1), (0, 2)], crashes: 1, lost: 1, reopens: 0, undos: 0, hours: 2 };
-/// One finding, its update, an operator's undo, an attacker who opens it again, a crash.
-const UNDONE: Bound = Bound { deliveries: &[(0, 1), (0, 2)], crashes: 1, lost: 0, reopens: 1, undos: 1, hours: 2 };
-/// Two findings that name one key, and both are undone; a crash.
-const TWO_HOLDERS: Bound = Bound { deliveries: &[(0, 1), (1, 1)], crashes: 1, lost: 0, reopens: 0, undos: 2, hours: 1 };
-/// The same with an attacker and lost answers, and without a crash.
-const TWO_HOLDERS_DISTURBED: Bound =
-    Bound { deliveries: &[(0, 1), (1, 1)], crashes: 0, lost: 1, reopens: 1, undos: 1, hours: 1 };
+    Bound { deliveries: &[(0, 1), (0, 1), (0, 2)], crashes: 1, lost: 0, reopens: 0, undos: 0, hours: 1, stalls: true };
+/// One finding and its update, an attacker who makes the key work again twice, a crash, a lost answer.
+const REOPENED: Bound =
+    Bound { deliveries: &[(0, 1), (0, 2)], crashes: 1, lost: 1, reopens: 2, undos: 0, hours: 2, stalls: false };
+/// One finding and its update, an operator's undo, a crash, a lost answer.
+const UNDONE: Bound =
+    Bound { deliveries: &[(0, 1), (0, 2)], crashes: 1, lost: 1, reopens: 0, undos: 1, hours: 2, stalls: false };
+/// Two findings that name one key, an update, both are undone, an attacker.
+const TWO_HOLDERS: Bound =
+    Bound { deliveries: &[(0, 1), (0, 2), (1, 1)], crashes: 0, lost: 0, reopens: 1, undos: 2, hours: 0, stalls: false };
+/// Two findings that name one key, both are undone, a crash.
+const TWO_HOLDERS_CRASH: Bound =
+    Bound { deliveries: &[(0, 1), (1, 1)], crashes: 1, lost: 0, reopens: 0, undos: 2, hours: 2, stalls: false };
+/// Two findings that name one key, one is undone, a run that stands still for too long.
+const TWO_HOLDERS_STALL: Bound =
+    Bound { deliveries: &[(0, 1), (1, 1)], crashes: 0, lost: 0, reopens: 0, undos: 1, hours: 1, stalls: true };
 
 #[test]
 fn the_rules_hold_in_every_order() {
     for (name, bound) in [
         ("one finding", ONE_FINDING),
+        ("reopened", REOPENED),
         ("undone", UNDONE),
         ("two holders", TWO_HOLDERS),
-        ("two holders, disturbed", TWO_HOLDERS_DISTURBED),
+        ("two holders, a crash", TWO_HOLDERS_CRASH),
+        ("two holders, a stall", TWO_HOLDERS_STALL),
     ] {
         assert_eq!(check(name, bound, Sabotage::None), Vec::<&str>::new(), "{name}");
     }

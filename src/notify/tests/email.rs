@@ -183,7 +183,7 @@ fn a_plan_only() {
 fn a_plan_that_waits_for_approval() {
     assert_snapshot!(text(&{
         let mut waiting = part(key_plan(), Response::Approve, Vec::new());
-        waiting.decision.lowered = Some("user ann is protected".to_owned());
+        waiting.decision.lowered = vec!["user ann is protected".to_owned()];
         incident(vec![waiting])
     }), @r#"
     WAITING FOR APPROVAL: access key AKIAIOSFODNN7EXAMPLE of user ann (account 111122223333, eu-west-1)

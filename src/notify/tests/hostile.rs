@@ -67,7 +67,7 @@ fn hostile_part() -> impl Strategy<Value = Part> {
         part.plan.notes.push(text.clone());
         part.plan.residual.push(text.clone());
         part.plan.manual.push(Manual::run(text.clone(), text.clone()));
-        part.decision.lowered = Some(text);
+        part.decision.lowered = vec![text];
         part
     })
 }

@@ -89,7 +89,7 @@ fn the_structured_message() {
             }
           ],
           "changes_left_out": 0,
-          "lowered": null,
+          "lowered": [],
           "manual": [
             {
               "command": "aws iam get-access-key-last-used --access-key-id AKIAIOSFODNN7EXAMPLE",

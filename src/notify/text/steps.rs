@@ -1,7 +1,8 @@
 //! What was done, what was not, and what is left to people.
 
 use crate::id::Place;
-use crate::incident::{Outcome, Part, Verdict};
+use crate::incident::{Incident, News, Outcome, Part, Verdict};
+use crate::ledger::key::IncidentId;
 use crate::notify::escape::{defanged, is_pasteable, sentence};
 use crate::notify::facts::{Row, ToDo, rows};
 use crate::notify::{fit, words};
@@ -50,6 +51,21 @@ fn pasteable(command: &str) -> String {
     )
 }
 
+/// Each setting that was to be given back, and what became of it.
+pub(super) fn given_back(incident: &Incident) -> Vec<String> {
+    let Some(News::GivenBack { settings, .. }) = &incident.news else { return Vec::new() };
+    fit::lines(settings, 12_000, |it| vec![format!("  - {}: {}", defanged(&it.setting, LINE), sentence(&it.became, LINE))])
+}
+
+/// The commands that decide on a plan that waits.
+pub(super) fn approve(incident: &Incident) -> Vec<String> {
+    if incident.verdict() != Verdict::WaitingForApproval && incident.news != Some(News::AskAgain) {
+        return Vec::new();
+    }
+    let id = IncidentId::of(&incident.finding);
+    vec![format!("quell approve {id}"), format!("quell reject {id}")]
+}
+
 pub(super) fn done(parts: &[&Part]) -> Vec<String> {
     let holding: Vec<Row> = rows(parts, true).into_iter().filter(|row| holds(*row)).collect();
     fit::lines(&holding, 18_000, |row| {
@@ -81,21 +97,22 @@ pub(super) fn not_done(parts: &[&Part]) -> Vec<String> {
 
 fn is_held(part: &Part) -> bool {
     let plans = [Verdict::Planned, Verdict::WaitingForApproval].contains(&part.verdict());
-    part.plan.no_steps.is_some() || part.decision.lowered.is_some() || plans
+    part.plan.no_steps.is_some() || !part.decision.lowered.is_empty() || plans
 }
 
 fn withheld(part: &Part) -> Vec<String> {
     let subject = defanged(&part.plan.subject.kind.to_string(), 200);
     let none = part.plan.no_steps.as_ref();
     let none = none.map(|none| format!("{}: {}", nothing(none), sentence(none.why(), LINE)));
-    let lowered = part.decision.lowered.as_ref();
+    let lowered = part.decision.lowered.iter();
     let lowered = lowered.map(|why| format!("held back to {}: {}", part.decision.response, sentence(why, LINE)));
     let verdict = part.verdict();
-    let opt_in = (verdict == Verdict::Planned && lowered.is_none()).then(|| opt_in(part));
+    let opt_in = (verdict == Verdict::Planned && part.decision.lowered.is_empty()).then(|| opt_in(part));
     let waits = (verdict == Verdict::WaitingForApproval).then(|| {
-        "waits for a person. This release takes no approval; the commands above are equal to the plan".to_owned()
+        "waits for a person; the aws commands above are equal to the plan".to_owned()
     });
-    [none, lowered, opt_in, waits].into_iter().flatten().map(|reason| format!("  - {subject}: {reason}")).collect()
+    let reasons = none.into_iter().chain(lowered).chain(opt_in).chain(waits);
+    reasons.map(|reason| format!("  - {subject}: {reason}")).collect()
 }
 
 /// How a team lets Quell go further.

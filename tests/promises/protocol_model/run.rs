@@ -33,7 +33,6 @@ pub enum Step {
     Told { record: Record, said: bool },
     BeginUndo,
     Release { record: Record },
-    Read { record: Record, hold: Kept<Hold> },
     Mark { record: Record, hold: Kept<Hold> },
     GiveBack { record: Record },
     Drop { record: Record, hold: Kept<Hold>, gone: u8 },
@@ -53,7 +52,7 @@ impl Step {
             Self::BeginUndo | Self::Mark { .. } | Self::Drop { .. } | Self::FinishUndo { .. } => true,
             Self::Told { said, .. } => *said,
             Self::Look { .. } | Self::Contain { .. } | Self::ReadBack { .. } | Self::Tell { .. } => false,
-            Self::Release { .. } | Self::Read { .. } | Self::GiveBack { .. } => false,
+            Self::Release { .. } | Self::GiveBack { .. } => false,
         }
     }
 }
@@ -83,7 +82,7 @@ impl Run {
         match self.step.clone() {
             Step::Claim { .. } => self.claim(state, sabotage),
             Step::Look { record } => {
-                let change = state.hold.get().and_then(|hold| hold.kept_by(&id(which)));
+                let change = state.hold.get().and_then(|hold| hold.kept_by(id(which)));
                 match change {
                     Some(change) if change.to != value(state.key_works) => Some(Step::Contain { record, again: true }),
                     Some(_) | None => Some(Step::Verified { record }),
@@ -106,7 +105,7 @@ impl Run {
             }
             Step::Correct { record } => {
                 let hold = state.hold.get().unwrap().clone();
-                let next = hold.corrected(&id(which), &value(state.key_works), now);
+                let next = hold.corrected(id(which), &value(state.key_works), now);
                 match next.map(|next| state.swap_hold(which, next)) {
                     None | Some(Ok(_)) => Some(Step::Contain { record, again: false }),
                     Some(Err(_)) => Some(Step::Correct { record }),
@@ -117,15 +116,16 @@ impl Run {
                 let swap = protocol::finish(record.get()?, by, &done, &Seen::default());
                 state.check_original(which);
                 let next = self.follow(state, &swap)?;
-                state.news[which] += 1;
+                state.extra[which] -= 1;
                 Some(telling(next, sabotage))
             }
             Step::Verified { record } => {
                 self.follow(state, &protocol::verified(record.get()?, now))?;
                 None
             }
+            Step::Tell { .. } if !in_time => None,
             Step::Tell { record } => {
-                state.said[which] += 1;
+                (state.said[which], state.extra[which]) = (true, state.extra[which] + 1);
                 if sabotage == Sabotage::MarkerBeforeMessage { None } else { Some(Step::Told { record, said: true }) }
             }
             Step::Told { record, .. } => {
@@ -144,15 +144,8 @@ impl Run {
                 }
             }
             Step::Release { record } => Some(self.release(state, record, sabotage)),
-            Step::Read { record, hold } => {
-                let Release::Back(back) = released(hold.get()?, which, now, sabotage) else { return None };
-                Some(match give_back(&back, &value(state.key_works)) {
-                    GiveBack::Write(_) => Step::Mark { record, hold },
-                    GiveBack::Already | GiveBack::Drifted => Step::Drop { record, hold, gone: WAS_BACK },
-                })
-            }
             Step::Mark { record, hold } => {
-                let marked = hold.get()?.marked(&id(which), by.lease.until, now);
+                let marked = hold.get()?.marked(id(which), &by.lease, now)?;
                 match state.swap_hold(which, marked) {
                     Ok(_) => Some(Step::GiveBack { record }),
                     Err(()) => Some(Step::Release { record }),
@@ -163,14 +156,14 @@ impl Run {
                     return None;
                 }
                 let hold = state.hold.clone();
-                if hold.get()?.holders.iter().any(|holder| holder.incident != id(which)) {
+                if hold.get()?.holders.iter().any(|holder| holder.incident != *id(which)) {
                     state.break_rule("reopened by us");
                 }
                 let Release::Back(Change { to, .. }) = released(hold.get()?, which, now, sabotage) else { return None };
                 state.key_works = works(&to);
                 Some(Step::Drop { record, hold, gone: BACK })
             }
-            Step::Drop { record, hold, gone } => match state.swap_hold(which, hold.get()?.without(&id(which), now)) {
+            Step::Drop { record, hold, gone } => match state.swap_hold(which, hold.get()?.without(id(which), now)) {
                 Ok(_) => Some(Step::FinishUndo { record, gone }),
                 Err(()) => Some(Step::Release { record }),
             },
@@ -178,7 +171,7 @@ impl Run {
                 let done: Vec<(HoldKey, LetGo)> =
                     record.get()?.to_give_back().into_iter().map(|key| (key, let_go(gone))).collect();
                 let next = self.follow(state, &protocol::finish_undo(record.get()?, by, &done, now))?;
-                state.news[which] += 1;
+                state.extra[which] -= 1;
                 Some(telling(next, sabotage))
             }
         }
@@ -211,7 +204,7 @@ impl Run {
                 }
                 match state.swap(which, &swap) {
                     Ok(()) => {
-                        state.news[which] += u8::from(how == How::LeftAlone);
+                        state.extra[which] -= i8::from(how == How::LeftAlone);
                         Some(won(swap.incident?, how, sabotage))
                     }
                     Err(there) => {
@@ -230,7 +223,10 @@ impl Run {
             None | Some(Release::NotHeld) => Step::FinishUndo { record, gone: WAS_BACK },
             Some(Release::Wait { .. }) => Step::FinishUndo { record, gone: FAILED },
             Some(Release::KeptBy(_)) => Step::Drop { record, hold, gone: KEPT },
-            Some(Release::Back(_)) => Step::Read { record, hold },
+            Some(Release::Back(back)) => match give_back(&back, &value(state.key_works)) {
+                GiveBack::Write(_) => Step::Mark { record, hold },
+                GiveBack::Already | GiveBack::Drifted => Step::Drop { record, hold, gone: WAS_BACK },
+            },
         }
     }
 
@@ -257,7 +253,7 @@ impl State {
     /// The key worked before the first of us came.
     fn check_original(&mut self, which: usize) {
         let fine = |hold: &Hold| {
-            let held = hold.holders.iter().any(|holder| holder.incident == id(which));
+            let held = hold.holders.iter().any(|holder| holder.incident == *id(which));
             !held || works(&hold.original)
         };
         if !self.hold.get().is_some_and(fine) {
@@ -307,16 +303,16 @@ fn done(record: &IncidentRecord, holds: bool, again: bool, wrote: bool, now: jif
 fn released(hold: &Hold, which: usize, now: jiff::Timestamp, sabotage: Sabotage) -> Release {
     let mut hold = hold.clone();
     if sabotage == Sabotage::UndoForgetsOthers {
-        hold.holders.retain(|holder| holder.incident == id(which));
+        hold.holders.retain(|holder| holder.incident == *id(which));
     }
-    hold.release(&id(which), now)
+    hold.release(id(which), now)
 }
 
 fn let_go(gone: u8) -> LetGo {
     match gone {
         BACK => LetGo::GivenBack,
         WAS_BACK => LetGo::WasBack,
-        KEPT => LetGo::KeptBy(vec![id(1)]),
+        KEPT => LetGo::KeptBy(vec![id(1).clone()]),
         _ => LetGo::Failed { why: "it is being given back".to_owned() },
     }
 }

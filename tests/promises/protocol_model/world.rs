@@ -15,7 +15,7 @@ use quell::policy::{Decision, Response};
 use quell::setting::{AccessKeyStatus, Setting};
 use jiff::Timestamp;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// How much may happen.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,8 @@ pub struct Bound {
     pub undos: usize,
     /// Each ends all leases.
     pub hours: u8,
+    /// Whether an hour may pass while somebody is at work: a run that stood still and goes on.
+    pub stalls: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,18 +62,16 @@ pub struct State {
     pub hold: Kept<Hold>,
     pub waiting: Vec<(usize, u64)>,
     pub runs: [Option<Run>; 4],
-    /// Tells the runs of one slot apart.
-    pub begun: [u8; 4],
     pub hour: u8,
     pub crashes: u8,
     pub lost: u8,
     pub reopens: u8,
     pub undos: Vec<usize>,
     pub hours: u8,
-    /// How often people were told of each incident, how often there was something new to tell, and what excuses more.
-    pub said: [u8; 2],
-    pub news: [u8; 2],
-    pub mishaps: u8,
+    pub stalls: bool,
+    /// Whether people were ever told of each incident, and how often more than there was something new to tell.
+    pub said: [bool; 2],
+    pub extra: [i8; 2],
     pub broken: Vec<&'static str>,
 }
 
@@ -181,16 +181,15 @@ impl State {
             hold: Kept::none(),
             waiting: bound.deliveries.to_vec(),
             runs: [None, None, None, None],
-            begun: [0; 4],
             hour: 0,
             crashes: bound.crashes,
             lost: bound.lost,
             reopens: bound.reopens,
             undos: (0..bound.undos).collect(),
             hours: bound.hours,
-            said: [0; 2],
-            news: [0; 2],
-            mishaps: 0,
+            stalls: bound.stalls,
+            said: [false; 2],
+            extra: [0; 2],
             broken: Vec::new(),
         }
     }
@@ -206,6 +205,12 @@ impl State {
     pub fn is_all_released(&self) -> bool {
         let mut known = self.incidents.iter().filter_map(Kept::get).peekable();
         known.peek().is_some() && known.all(|record| record.status == Status::Released)
+    }
+
+    /// What may have happened that excuses telling again.
+    pub fn mishaps(&self, bound: &Bound) -> i8 {
+        let mishaps = bound.crashes - self.crashes + bound.lost - self.lost + bound.hours - self.hours;
+        mishaps.cast_signed()
     }
 
     pub fn actions(&self) -> Vec<Action> {
@@ -237,7 +242,7 @@ impl State {
         if self.reopens > 0 && !self.key_works {
             actions.push(Action::Reopen);
         }
-        if self.hours > 0 {
+        if self.hours > 0 && (self.stalls || self.is_at_rest()) {
             actions.push(Action::Hour);
         }
         actions
@@ -257,11 +262,10 @@ impl State {
             }
             Action::Go(slot) => next.go(slot, sabotage),
             Action::GoUnheard(slot) => {
-                let (run, begun) = (next.runs[slot].clone(), next.news);
+                let (run, extra) = (next.runs[slot].clone(), next.extra);
                 next.go(slot, sabotage);
-                (next.runs[slot], next.news) = (run, begun);
+                (next.runs[slot], next.extra) = (run, extra);
                 next.lost -= 1;
-                next.mishaps += 1;
             }
             Action::Crash(slot) => {
                 next.stop(slot, true);
@@ -274,15 +278,13 @@ impl State {
             Action::Hour => {
                 next.hour += 1;
                 next.hours -= 1;
-                next.mishaps += next.runs.iter().flatten().count() as u8;
             }
         }
         next
     }
 
     fn begin(&mut self, slot: usize, which: usize, step: impl Fn(&Self, &Worker) -> Step) {
-        self.begun[slot] += 1;
-        let token = format!("{slot}.{}", self.begun[slot]);
+        let token = self.new_token(slot);
         let until = self.now().checked_add(jiff::SignedDuration::from_mins(30)).unwrap();
         let who = match slot {
             SWEEP => Who::Sweep,
@@ -292,6 +294,15 @@ impl State {
         let by = Worker { who, lease: Lease { request: String::new(), token, until } };
         let step = step(self, &by);
         self.runs[slot] = Some(Run { by, which, step });
+    }
+
+    /// A token that no record knows.
+    fn new_token(&self, slot: usize) -> String {
+        let known = |token: &String| {
+            let records = self.incidents.iter().filter_map(Kept::get).filter_map(|record| record.lease.as_ref());
+            records.into_iter().any(|lease| lease.token == *token)
+        };
+        (0..).map(|n| format!("{slot}.{n}")).find(|token| !known(token)).unwrap()
     }
 
     fn go(&mut self, slot: usize, sabotage: Sabotage) {
@@ -305,7 +316,6 @@ impl State {
     /// Ends a run. A delivery that was not claimed yet comes again: Lambda sees to that.
     fn stop(&mut self, slot: usize, crashed: bool) {
         let Some(run) = self.runs[slot].take() else { return };
-        self.mishaps += u8::from(crashed);
         match run.step {
             Step::Claim { delivery: Some(delivery), wait, .. } if wait || crashed => {
                 self.waiting.push(delivery);
@@ -358,17 +368,22 @@ pub fn value(works: bool) -> Value {
 }
 
 pub fn finding(which: usize, count: u64) -> Finding {
-    let detail = serde_json::json!({
-        "id": format!("{which}"), "accountId": "111122223333", "region": "eu-west-1",
-        "type": "UnauthorizedAccess:IAMUser/TorIPCaller", "severity": 8, "service": { "count": count },
-        "resource": { "resourceType": "AccessKey", "accessKeyDetails": {
-            "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "userName": "ann", "userType": "IAMUser" } }
+    static BARE: LazyLock<Finding> = LazyLock::new(|| {
+        let detail = serde_json::json!({
+            "id": "0", "accountId": "111122223333", "region": "eu-west-1",
+            "type": "UnauthorizedAccess:IAMUser/TorIPCaller", "severity": 8,
+            "resource": { "resourceType": "AccessKey", "accessKeyDetails": {
+                "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "userName": "ann", "userType": "IAMUser" } }
+        });
+        parse(detail).unwrap()
     });
-    parse(detail).unwrap()
+    let id = which.to_string().try_into().unwrap();
+    Finding { id, count, ..BARE.clone() }
 }
 
-pub fn id(which: usize) -> IncidentId {
-    IncidentId::of(&finding(which, 1))
+pub fn id(which: usize) -> &'static IncidentId {
+    static IDS: LazyLock<[IncidentId; 2]> = LazyLock::new(|| [0, 1].map(|which| IncidentId::of(&finding(which, 1))));
+    &IDS[which]
 }
 
 /// The plan for the key as it was seen: to make it inactive, or to leave it so.
