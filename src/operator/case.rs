@@ -2,13 +2,11 @@
 
 use super::exit::Failure;
 use crate::finding::Finding;
-use crate::guard::{self, Case, Own};
-use crate::observed::{Checks, KillSwitch, Observed, Verification};
+use crate::guard;
 use crate::plan::Plan;
-use crate::policy::{Decision, Policy, Ruling};
+use crate::policy::{Decision, Policy, Response, Ruling};
 use crate::remediation;
 use crate::request::{self, Request};
-use jiff::Timestamp;
 use serde_json::Value;
 use std::io::Read;
 use std::path::Path;
@@ -49,7 +47,6 @@ fn read(text: &str) -> Result<Finding, String> {
     match request::read(only(event)?).map_err(|error| format!("the finding cannot be read: {error}"))? {
         Request::Finding(finding) => Ok(*finding),
         Request::Other(what) => Err(format!("holds no finding, but: {what}")),
-        Request::Tick | Request::Order(_) | Request::NoOrder(_) => Err("holds an order, and no finding".to_owned()),
     }
 }
 
@@ -64,13 +61,19 @@ fn only(mut event: Value) -> Result<Value, String> {
     }
 }
 
-/// What the policy's ruling comes to for this plan. GuardDuty and the kill switch are the function's to ask, and who it
-/// runs as is not known here.
+/// What the policy's ruling comes to for this plan, after the guards that need no look at AWS. Where no remediation
+/// made the plan, people are told.
 #[must_use]
-pub fn decided(policy: &Policy, ruling: &Ruling, finding: &Finding, plan: &Plan, observed: Option<&Observed>) -> Decision {
-    let checks = Checks { verification: Verification::NotAsked, kill_switch: KillSwitch::Open };
-    let (own, now) = (Own::default(), Timestamp::now());
-    guard::lowered(&Case { finding, plan, ruling, policy, observed, checks: &checks, own: &own, now })
+pub fn decided(ruling: &Ruling, finding: &Finding, plan: &Plan) -> Decision {
+    match (&plan.remediation, ruling) {
+        (Some(_), _) => guard::lowered(ruling, finding, plan),
+        (None, Ruling::Decided { rule, .. }) => told(rule.clone()),
+        (None, Ruling::NeedsTags) => told(None),
+    }
+}
+
+fn told(rule: Option<String>) -> Decision {
+    Decision { response: Response::Notify, rule, lowered: None }
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use super::report::{Cell, Group, Report, Section};
 use super::words::count;
 use crate::finding::{Finding, FindingType, ResourceRole, Subject, SubjectKind};
 use crate::plan::Plan;
-use crate::policy::{Policy, Response, Ruling, Tags};
-use crate::remediation::{Route, route};
+use crate::policy::{Decision, Policy, Response, Ruling, Tags};
+use crate::remediation::{Route, route, told};
 use serde::Serialize;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ pub struct Row {
     /// None where people are told, and nothing is planned.
     pub remediation: Option<&'static str>,
     /// Why less happens than the rule wants.
-    pub lowered: Vec<String>,
+    pub lowered: Option<String>,
 }
 
 /// Shows what would happen.
@@ -63,21 +63,14 @@ fn row(policy: &Policy, finding: &Finding, route: Route<'_>, tags: Option<&Tags>
     let Route { subject, remediation } = route;
     let (about, finding_type) = (about(finding, subject), finding.kind.clone());
     let ruling = policy.rule_for(finding, subject, tags);
-    let Some(remediation) = remediation else {
-        let rule = match ruling {
-            Ruling::Decided { rule, .. } => rule,
-            Ruling::NeedsTags => None,
-        };
-        return Row { finding_type, about, rule, response: Some(Response::Notify), remediation: None, lowered: Vec::new() };
-    };
-    if ruling == Ruling::NeedsTags {
-        let remediation = Some(remediation.name);
-        return Row { finding_type, about, rule: None, response: None, remediation, lowered: Vec::new() };
+    let plan = remediation.map_or_else(|| told(finding, subject), |it| Plan::new(subject, it.name));
+    let name = remediation.map(|remediation| remediation.name);
+    if ruling == Ruling::NeedsTags && name.is_some() {
+        return Row { finding_type, about, rule: None, response: None, remediation: name, lowered: None };
     }
-    let decision = decided(policy, &ruling, finding, &Plan::new(subject, remediation.name), None);
-    let remediation = (decision.response > Response::Notify).then_some(remediation.name);
-    let (rule, response, lowered) = (decision.rule, Some(decision.response), decision.lowered);
-    Row { finding_type, about, rule, response, remediation, lowered }
+    let Decision { response, rule, lowered } = decided(&ruling, finding, &plan);
+    let remediation = name.filter(|_| response > Response::Notify);
+    Row { finding_type, about, rule, response: Some(response), remediation, lowered }
 }
 
 fn table(rows: &[Row]) -> Section {
@@ -102,7 +95,7 @@ fn cells(kind: &str, row: &Row) -> Vec<Cell> {
         kind.into(),
         (*about).into(),
         rule.as_deref().unwrap_or("-").into(),
-        if !lowered.is_empty() { format!("{response}, lowered").into() } else { response.into() },
+        if lowered.is_some() { format!("{response}, lowered").into() } else { response.into() },
         remediation.unwrap_or("told").into(),
     ]
 }

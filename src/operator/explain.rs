@@ -60,11 +60,8 @@ fn why(policy: &Policy, finding: &Finding, route: Route<'_>) -> Why {
     let Route { subject, remediation } = route;
     let ruling = policy.rule_for(finding, subject, None);
     let plan = remediation.map_or_else(|| told(finding, subject), |it| Plan::new(subject, it.name));
-    let decision = match (&ruling, remediation) {
-        (Ruling::NeedsTags, Some(_)) => None,
-        (_, Some(_)) => Some(decided(policy, &ruling, finding, &plan, None)),
-        (ruling, None) => Some(Decision::new(Response::Notify, rule_of(ruling))),
-    };
+    let open = ruling == Ruling::NeedsTags && remediation.is_some();
+    let decision = (!open).then(|| decided(&ruling, finding, &plan));
     Why {
         subject: subject.kind.to_string(),
         rule: of_rule(&ruling),
@@ -76,21 +73,14 @@ fn why(policy: &Policy, finding: &Finding, route: Route<'_>) -> Why {
     }
 }
 
-fn rule_of(ruling: &Ruling) -> Option<String> {
-    match ruling {
-        Ruling::Decided { rule, .. } => rule.clone(),
-        Ruling::NeedsTags => None,
-    }
-}
-
 fn of_rule(ruling: &Ruling) -> String {
     match ruling {
         Ruling::NeedsTags => {
             "depends on tags: a rule that could decide asks for them, and only AWS knows them".to_owned()
         }
         Ruling::Decided { rule: None, .. } => "no rule matches: people are told, and no more".to_owned(),
-        Ruling::Decided { response, rule: Some(rule), remediations: None, .. } => format!("\"{rule}\" says {response}"),
-        Ruling::Decided { response, rule: Some(rule), remediations: Some(names), .. } => {
+        Ruling::Decided { response, rule: Some(rule), remediations: None } => format!("\"{rule}\" says {response}"),
+        Ruling::Decided { response, rule: Some(rule), remediations: Some(names) } => {
             format!("\"{rule}\" says {response}, by {}", names.join(" or "))
         }
     }
@@ -106,10 +96,10 @@ fn of_remediation(remediation: Option<&Remediation>, plan: &Plan) -> String {
 
 fn of_guards(remediation: Option<&Remediation>, decision: Option<&Decision>) -> String {
     let looking = "what AWS shows of it may still lower the response";
-    match (remediation, decision.map(|decision| (decision.response, decision.lowered.join("; ")))) {
+    match (remediation, decision.map(|decision| (decision.response, &decision.lowered))) {
         (None, _) => "none is needed: nothing is changed".to_owned(),
-        (Some(_), Some((_, why))) if why.is_empty() => format!("none that needs no look at AWS lowers it; {looking}"),
-        (Some(_), Some((response, why))) => format!("lowered to {response}: {why}"),
+        (Some(_), Some((response, Some(why)))) => format!("lowered to {response}: {why}"),
+        (Some(_), Some((_, None))) => format!("none that needs no look at AWS lowers it; {looking}"),
         (Some(_), None) => format!("not asked before the tags are known; {looking}"),
     }
 }

@@ -4,13 +4,15 @@ use super::cli::Output;
 use super::exit::{Exit, Failure};
 use super::report::{Body, Cell, Entry, Group, Report, Section, Tone};
 use clap::builder::styling::{AnsiColor, Style};
-use comfy_table::{ColumnConstraint, ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 use std::io::{self, ErrorKind, Write};
 
 /// The longest width of a page, which a terminal is expected to have; `COLUMNS` says otherwise.
 const WIDTH: u16 = 100;
 /// The longest name in a row of a group; a longer one gets more lines.
 const NAME: usize = 32;
+/// The longest word that is kept whole.
+const LONGEST_WORD: usize = 64;
 /// A line under the head, and nothing else.
 const UNDER_THE_HEAD: &str = "     ─             ";
 
@@ -166,10 +168,7 @@ fn table(head: &[&'static str], groups: &[Group], screen: Screen) -> Vec<String>
         }
     }
     pad(&mut table);
-    let narrowed = table.column_mut(0).filter(|_| groups.iter().any(|group| !group.name.is_empty()));
-    if let Some(names) = narrowed {
-        names.set_constraint(ColumnConstraint::ContentWidth);
-    }
+    keep_words(&mut table);
     let mut lines = lines(&table);
     let is_head = |line: &String| !line.starts_with('─');
     let head = lines.iter().take_while(|line| is_head(line)).count();
@@ -179,16 +178,51 @@ fn table(head: &[&'static str], groups: &[Group], screen: Screen) -> Vec<String>
     lines
 }
 
-/// A name that is too long goes on below, from after its last punctuation on.
+/// A name that is too long goes on below: from after its punctuation, or else from one of its capital letters on.
 fn indented(name: &str) -> String {
+    let pieces = name.split_inclusive(['/', '.', '!']);
+    let pieces = pieces.flat_map(|piece| if piece.len() + 4 > NAME { humps(piece) } else { vec![piece.to_owned()] });
     let mut lines = vec!["  ".to_owned()];
-    for part in name.split_inclusive(['/', '.', '!']) {
+    for piece in pieces {
         match lines.last_mut() {
-            Some(line) if line.len() + part.len() <= NAME || line.trim().is_empty() => line.push_str(part),
-            Some(_) | None => lines.push(format!("    {part}")),
+            Some(line) if line.len() + piece.len() <= NAME || line.trim().is_empty() => line.push_str(&piece),
+            Some(_) | None => lines.push(format!("    {piece}")),
         }
     }
     lines.join("\n")
+}
+
+fn humps(piece: &str) -> Vec<String> {
+    let mut humps = Vec::new();
+    let mut before = ' ';
+    for c in piece.chars() {
+        match humps.last_mut() {
+            Some(hump) if !(before.is_lowercase() && c.is_uppercase()) => String::push(hump, c),
+            Some(_) | None => humps.push(c.to_string()),
+        }
+        before = c;
+    }
+    humps
+}
+
+/// No column becomes narrower than its longest word, within reason: half an id or a name is none.
+fn keep_words(table: &mut Table) {
+    let columns = table.column_count();
+    for column in 0..columns {
+        let pad = if column + 1 == columns { 0 } else { 2 };
+        let cells = table.column_cells_with_header_iter(column).flatten();
+        let words = cells.flat_map(|cell| cell.content().lines().map(longest_word).max());
+        let longest = u16::try_from(words.max().unwrap_or_default().min(LONGEST_WORD)).unwrap_or_default();
+        if let Some(column) = table.column_mut(column) {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(longest + pad)));
+        }
+    }
+}
+
+/// The width of the longest word of a line, and of the indentation before it.
+fn longest_word(line: &str) -> usize {
+    let indentation = line.len() - line.trim_start().len();
+    indentation + line.split_whitespace().map(|word| word.chars().count()).max().unwrap_or_default()
 }
 
 fn blank(screen: Screen) -> Table {

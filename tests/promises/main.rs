@@ -1,7 +1,6 @@
 //! One binary, one module a promise.
 
 #[path = "../cloud/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "tests, demonstration and benchmark each use a part of it")]
 mod cloud;
 
 mod containment;

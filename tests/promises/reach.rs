@@ -1,7 +1,5 @@
 //! Quell acts in the account that the finding is about, or nowhere.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has said what it has to say")]
-
 use crate::cloud::{EXTERNAL_ID, Fault, Rule};
 use crate::stage::{CONTAIN, Stage};
 use std::time::Duration;

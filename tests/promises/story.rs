@@ -1,9 +1,9 @@
 //! One invocation, seen from outside: its end, what is different in the accounts, what was asked of AWS and told.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has said what it has to say")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
 
 use crate::cloud::{Call, Cloud, Credentials, Lambda, Message, differences};
-use crate::stage::{Stage, know, read};
+use crate::stage::{Stage, read};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
@@ -42,8 +42,10 @@ impl Stage {
         let before = self.cloud.world().await;
         let story = self.glance(lambda, event).await;
         let after = self.cloud.world().await;
-        let lines: String = differences(&before, &after).iter().map(|difference| format!("{difference}\n")).collect();
-        let mut changes: Vec<String> = self.account.delocalise(&lines).lines().map(str::to_owned).collect();
+        let told = differences(&before, &after).into_iter().map(|each| self.account.delocalise(&each.to_string()));
+        // Some take several lines.
+        let mut changes: Vec<String> =
+            told.flat_map(|each| each.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
         changes.sort_unstable();
         Story { changes, ..story }
     }
@@ -52,9 +54,7 @@ impl Stage {
     pub async fn glance(&self, lambda: &Lambda, event: &str) -> Story {
         let logged = lambda.logs().function.len();
         self.cloud.forget_calls();
-        let event = self.account.localise(event);
-        know(&self.cloud, &event);
-        let answer = lambda.invoke(&event).await;
+        let answer = lambda.invoke(&self.account.localise(event)).await;
         let log = lambda.logs().function.split_off(logged);
         let log = log.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|_| line.as_str().into()));
         let story = Story {

@@ -1,7 +1,5 @@
 //! People are told once of every finding, in words that are ours, and the log and the numbers say the same.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has said what it has to say")]
-
 use crate::cloud::{Fault, Refusal, Rule};
 use crate::stage::{CONTAIN, Stage};
 use crate::story::Story;

@@ -1,7 +1,5 @@
 //! AWS refuses, throttles, hangs and loses answers: what is said stays true, and what can be contained is.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has said what it has to say")]
-
 use crate::cloud::{Account, Fault, Refusal, Rule, breakpoint};
 use crate::stage::{self, CONTAIN, Stage};
 use crate::story::{Story, but};
@@ -24,7 +22,9 @@ struct Expect<'a> {
 
 async fn check(event: &str, rules: impl Fn(&Account) -> Vec<Rule>, expect: Expect<'_>) {
     let stage = Stage::set(CONTAIN).await;
-    rules(&stage.account).into_iter().for_each(|rule| stage.cloud.inject(rule));
+    for rule in rules(&stage.account) {
+        stage.cloud.inject(rule);
+    }
     let story = stage.story(event).await;
     check_told(&stage, &story, &expect);
 }
@@ -182,9 +182,7 @@ async fn one_fault_at_each_write_keeps_nothing_from_being_contained() {
             (stage.story_but("port_probe", &batch).await, 3),
         ] {
             let expect = Expect { end: "contained", changes, verdict: "CONTAINED", says: &[] };
-            let faults: Vec<_> =
-                story.calls.iter().filter(|call| call.fault.is_some()).map(|call| call.action()).collect();
-            assert!(!faults.is_empty(), "no fault was met in {}", story.end);
+            assert!(story.calls.iter().any(|call| call.fault.is_some()), "no fault was met");
             check_told(&stage, &story, &expect);
         }
     }
