@@ -1,6 +1,7 @@
 //! What AWS's errors mean to us.
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use std::fmt;
 
 /// A call that failed, and what its failure means.
@@ -30,7 +31,16 @@ pub enum Kind {
 
 impl CloudError {
     /// Reads the meaning of a failed call off its error code.
-    pub fn new<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> Self {
+    pub fn new<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: fmt::Debug + 'static,
+    {
+        if let Some(error) = no_credentials(error) {
+            let code = error.code().unwrap_or_default();
+            let message = error.message().unwrap_or_default().to_owned();
+            return Self { operation: "sts:AssumeRole", kind: kind_of(code), code: code.to_owned(), message };
+        }
         let (kind, code) = match (error, error.code()) {
             (SdkError::ServiceError(_), Some(code)) => (kind_of(code), code.to_owned()),
             (SdkError::ConstructionFailure(_), _) => (Kind::Other, "the request could not be made".to_owned()),
@@ -69,6 +79,12 @@ impl fmt::Display for CloudError {
         write!(f, "{operation}: {code}")?;
         if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
     }
+}
+
+/// Why the member role gave us no credentials, where that is why a call was never made. The SDK reports it as a call
+/// that got no answer, deep in its sources.
+fn no_credentials<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a AssumeRoleError> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 /// The retry classes of IAM and EC2 ("Common errors", and each operation's own list).

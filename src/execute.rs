@@ -1,7 +1,7 @@
 //! Carries out a plan: writes stage by stage, then reads everything back.
 
 use crate::aws::Cloud;
-use crate::change::Change;
+use crate::change::{Change, Value};
 use crate::cloud_error::{CloudError, Kind};
 use crate::id::{GroupId, VpcId};
 use crate::incident::{Outcome, StepResult};
@@ -55,13 +55,27 @@ async fn write(cloud: &Cloud, change: Change, until: Instant) -> Tried {
     let written = if change.is_already_so() {
         Ok(Written::Done)
     } else if let Some(vpc) = change.to.waits_for() {
-        Err(CloudError::unreadable("writing", &format!("the quarantine group of {vpc} could not be made")))
-    } else if Instant::now() >= until {
-        Err(CloudError::out_of_time("writing"))
+        // Transient: whatever kept the group from being made may pass, and this with it.
+        let message = format!("the quarantine group of {vpc} could not be made");
+        Err(CloudError { kind: Kind::Transient, ..CloudError::unreadable("writing", &message) })
     } else {
-        change.setting.adjust().write(cloud, &change).await
+        in_time("writing", until, change.setting.adjust().write(cloud, &change)).await
     };
     Tried { change, written }
+}
+
+/// The SDK's timeouts are for one call; a step is many, and none may take the time for telling people.
+async fn in_time<T>(
+    what: &'static str,
+    until: Instant,
+    work: impl Future<Output = Result<T, CloudError>>,
+) -> Result<T, CloudError> {
+    tokio::time::timeout_at(until.into(), work).await.unwrap_or_else(|_| Err(CloudError::out_of_time(what)))
+}
+
+/// Reads a setting, if there is time.
+async fn read(cloud: &Cloud, change: &Change, until: Instant) -> Result<Value, CloudError> {
+    in_time("reading back", until, change.setting.adjust().read(cloud, change)).await
 }
 
 async fn read_back(cloud: &Cloud, tried: Tried, until: Instant) -> StepResult {
@@ -69,7 +83,7 @@ async fn read_back(cloud: &Cloud, tried: Tried, until: Instant) -> StepResult {
     let outcome = match &written {
         Ok(_) if change.is_already_so() => Outcome::AlreadySo,
         Ok(_) => confirm(cloud, &change, until).await,
-        Err(error) => failed(cloud, &change, error).await,
+        Err(error) => failed(cloud, &change, error, until).await,
     };
     StepResult { change, outcome }
 }
@@ -78,7 +92,7 @@ async fn read_back(cloud: &Cloud, tried: Tried, until: Instant) -> StepResult {
 async fn confirm(cloud: &Cloud, change: &Change, until: Instant) -> Outcome {
     let mut waits = LOOK_AGAIN.iter();
     loop {
-        let read = change.setting.adjust().read(cloud, change).await;
+        let read = read(cloud, change, until).await;
         let wait = waits.next().filter(|wait| Instant::now() + **wait < until);
         match (read, wait) {
             (Ok(value), _) if value == change.to => return Outcome::Changed,
@@ -100,13 +114,13 @@ fn unconfirmed(error: &CloudError) -> Outcome {
 }
 
 /// A write that got no answer may have landed all the same, and one of an unknown error too: looking tells.
-async fn failed(cloud: &Cloud, change: &Change, error: &CloudError) -> Outcome {
+async fn failed(cloud: &Cloud, change: &Change, error: &CloudError, until: Instant) -> Outcome {
     match error.kind {
         Kind::Gone => return Outcome::Gone { why: error.to_string() },
         Kind::Refused => return Outcome::Refused { why: error.to_string() },
         Kind::Transient | Kind::Exists | Kind::Other => {}
     }
-    match change.setting.adjust().read(cloud, change).await {
+    match read(cloud, change, until).await {
         Ok(value) if value == change.to => Outcome::Changed,
         Ok(_) | Err(_) => Outcome::Failed { why: error.to_string(), transient: error.kind == Kind::Transient },
     }

@@ -240,7 +240,7 @@ impl Part {
         let gone = |result: &StepResult| matches!(result.outcome, Outcome::Gone { .. });
         let (vanished, rest): (Vec<_>, Vec<_>) = self.results.iter().partition(|result| gone(result));
         let holding = rest.iter().filter(|result| result.outcome.holds()).count();
-        match (holding, rest.len()) {
+        match (holding, rest.len() + self.plan.left_out.len()) {
             (0, 0) if vanished.is_empty() => Verdict::NotContained,
             (0, 0) => Verdict::Gone,
             (0, _) => Verdict::NotContained,

@@ -17,6 +17,9 @@ pub struct Plan {
     pub no_steps: Option<NoSteps>,
     /// What people should know: what was left out and why, what was found that was not expected.
     pub notes: Vec<String>,
+    /// What should have been among the steps and cannot be: with any of these the subject is contained in part only.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// What containment by these steps does not stop.
     pub residual: Vec<String>,
     /// What people can do that Quell does not, in the order to do it.
@@ -91,6 +94,7 @@ impl Plan {
             stages: Vec::new(),
             no_steps: None,
             notes: Vec::new(),
+            left_out: Vec::new(),
             residual: Vec::new(),
             manual: Vec::new(),
             at_most: None,

@@ -147,7 +147,8 @@ mod check {
             NoSteps::NotObserved { why, .. } => format!("not observed: {why}"),
         });
         let notes = plan.notes.iter().map(|note| format!("note: {note}"));
-        assert_eq!(steps.chain(none).chain(notes).collect::<Vec<_>>(), expect);
+        let left_out = plan.left_out.iter().map(|what| format!("left out: {what}"));
+        assert_eq!(steps.chain(none).chain(left_out).chain(notes).collect::<Vec<_>>(), expect);
         assert_eq!(plan.stages.is_empty(), plan.no_steps.is_some(), "a plan without steps says why");
         assert!(plan.stages.is_empty() || !plan.residual.is_empty(), "a plan says what it does not stop");
     }

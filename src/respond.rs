@@ -16,7 +16,7 @@ use crate::observed::{Checks, Observation, Observed};
 use crate::plan::{NoSteps, Plan};
 use crate::policy::{Decision, Policy, Response, Ruling};
 use crate::remediation::{Remediation, Route, route, told};
-use futures_util::future::{join, join_all, try_join};
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -260,9 +260,10 @@ async fn look(
         Ok(cloud) => cloud,
         Err(error) => return (None, Err(error)),
     };
-    let looking = try_join(cloud.verify_identity(), observe(&cloud, &subject.kind, remediation.view));
+    let looking = join(cloud.verify_identity(), observe(&cloud, &subject.kind, remediation.view));
     let observation = match tokio::time::timeout_at(until.into(), looking).await {
-        Ok(looked) => looked.map(|((), observed)| observed),
+        // Whatever another account says of the resource, above all that it is gone, is not about this one.
+        Ok((identity, observed)) => identity.and(observed),
         Err(_) => Err(CloudError::out_of_time("observing")),
     };
     (Some(cloud), observation)

@@ -74,8 +74,8 @@ fn plan(finding: &Finding, subject: &Subject, observed: &Observed) -> Plan {
         return Plan { no_steps: Some(NoSteps::Gone(why)), ..plan };
     }
     let isolation = Isolation::of(instance);
-    let (stages, notes) = (isolation.stages(), isolation.notes);
-    let mut plan = Plan { stages, notes, blast: blast(instance), ..plan }.residual(RESIDUAL);
+    let (stages, left_out) = (isolation.stages(), isolation.left_out);
+    let mut plan = Plan { stages, left_out, blast: blast(instance), ..plan }.residual(RESIDUAL);
     if plan.stages.is_empty() {
         plan.no_steps = Some(NoSteps::Refused(format!("no interface of instance {} can be moved", instance.id)));
     }
@@ -96,7 +96,7 @@ struct Isolation {
     first: Vec<Step>,
     steps: Vec<Step>,
     after_first: Vec<Step>,
-    notes: Vec<String>,
+    left_out: Vec<String>,
 }
 
 impl Isolation {
@@ -107,7 +107,7 @@ impl Isolation {
         }
         for interface in instance.interfaces.iter().filter(|interface| interface.requester_managed) {
             let id = &interface.id;
-            isolation.notes.push(format!("Interface {id} is managed by an AWS service and cannot be moved."));
+            isolation.left_out.push(format!("Interface {id} is managed by an AWS service and cannot be moved."));
         }
         isolation
     }
@@ -127,10 +127,10 @@ impl Isolation {
                 self.steps.push(Step::new(change, "it contains only while it has no rule"));
                 self.steps.extend(moves(&GroupRef::Id(group.id.clone())));
             }
-            Some(group) => self.notes.push(format!(
-                "Interfaces in {vpc} were left: its group {} is named {QUARANTINE} but does not carry our tag.",
-                group.id
-            )),
+            Some(group) => self.left_out.extend(interfaces.iter().map(|interface| {
+                let (interface, group) = (&interface.id, &group.id);
+                format!("Interface {interface} was left: group {group} of its VPC is named {QUARANTINE} but is not ours.")
+            })),
         }
     }
 
@@ -292,8 +292,8 @@ mod tests {
             instance(vec![interface(1, "vpc-0a", &["sg-01"]), managed], vec![found("vpc-0a", false, &[])]),
             &[
                 "refused: no interface of instance i-0a can be moved",
-                "note: Interfaces in vpc-0a were left: its group sg-0ee is named quell-quarantine but does not carry our tag.",
-                "note: Interface eni-02 is managed by an AWS service and cannot be moved.",
+                "left out: Interface eni-01 was left: group sg-0ee of its VPC is named quell-quarantine but is not ours.",
+                "left out: Interface eni-02 is managed by an AWS service and cannot be moved.",
             ],
         );
         let terminated = Instance { state: "terminated".to_owned(), ..instance(Vec::new(), Vec::new()) };

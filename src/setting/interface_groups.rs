@@ -1,5 +1,6 @@
 //! The security groups of a network interface.
 
+use super::quarantine_group::variable;
 use super::{Adjust, Written, wrong_value};
 use crate::aws::Cloud;
 use crate::change::{Change, GroupRef, Value};
@@ -57,7 +58,7 @@ impl Adjust for InterfaceGroups {
 fn in_command(group: &GroupRef) -> String {
     match group {
         GroupRef::Id(id) => id.to_string(),
-        GroupRef::QuarantineOf(_) => "\"$QUARANTINE\"".to_owned(),
+        GroupRef::QuarantineOf(vpc) => format!("\"${}\"", variable(vpc)),
     }
 }
 

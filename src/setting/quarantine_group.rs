@@ -68,30 +68,41 @@ impl Adjust for QuarantineGroup {
         })
     }
 
+    /// Each VPC's group has a variable of its own: the commands for several VPCs are pasted together.
     fn commands(&self, change: &Change) -> Vec<String> {
-        let vpc = &self.vpc;
+        let (vpc, group) = (&self.vpc, variable(&self.vpc));
         let lookup = format!(
-            "QUARANTINE=$(aws ec2 describe-security-groups --filters Name=vpc-id,Values={vpc} \
+            "{group}=$(aws ec2 describe-security-groups --filters Name=vpc-id,Values={vpc} \
              Name=group-name,Values={QUARANTINE} --query 'SecurityGroups[0].GroupId' --output text)"
         );
+        let close = |ranges: &str, after: &str| {
+            format!(
+                "aws ec2 revoke-security-group-egress --group-id \"${group}\" \
+                 --ip-permissions 'IpProtocol=-1,{ranges}'{after}"
+            )
+        };
         match (&change.from, &change.to) {
             (Value::Absent, Value::Rules(_)) => vec![
                 format!(
-                    "QUARANTINE=$(aws ec2 create-security-group --vpc-id {vpc} --group-name {QUARANTINE} \
+                    "{group}=$(aws ec2 create-security-group --vpc-id {vpc} --group-name {QUARANTINE} \
                      --description 'Lets nothing in and nothing out' --query GroupId --output text \
                      --tag-specifications 'ResourceType=security-group,Tags=[{{Key={},Value={}}}]')",
                     MANAGED.0, MANAGED.1
                 ),
-                "aws ec2 revoke-security-group-egress --group-id \"$QUARANTINE\" \
-                 --ip-permissions 'IpProtocol=-1,IpRanges=[{CidrIp=0.0.0.0/0}]'"
-                    .to_owned(),
+                close("IpRanges=[{CidrIp=0.0.0.0/0}]", ""),
+                // Only a VPC with IPv6 gives its groups this rule.
+                close("Ipv6Ranges=[{CidrIpv6=::/0}]", " || true"),
             ],
-            (_, Value::Absent) => {
-                vec![lookup, "aws ec2 delete-security-group --group-id \"$QUARANTINE\"".to_owned()]
-            }
+            (_, Value::Absent) => vec![lookup, format!("aws ec2 delete-security-group --group-id \"${group}\"")],
             _ => vec![lookup],
         }
     }
+}
+
+/// The shell variable that holds the id of a VPC's quarantine group.
+#[must_use]
+pub fn variable(vpc: &VpcId) -> String {
+    format!("QUARANTINE_{}", vpc.as_str().trim_start_matches("vpc-"))
 }
 
 impl QuarantineGroup {
@@ -137,7 +148,12 @@ impl QuarantineGroup {
             (of(&group.rules, wanted), of(wanted, &group.rules))
         };
         let ((close_in, open_in), (close_out, open_out)) = (set(Direction::In), set(Direction::Out));
-        try_join(revoke_ingress(cloud, &group.id, close_in), revoke_egress(cloud, &group.id, close_out)).await?;
+        // Another run may close the same rules at this moment; that nothing is left open is read back.
+        let closed = try_join(
+            gone_is_fine(revoke_ingress(cloud, &group.id, close_in)),
+            gone_is_fine(revoke_egress(cloud, &group.id, close_out)),
+        );
+        closed.await?;
         try_join(authorize_ingress(cloud, &group.id, open_in), authorize_egress(cloud, &group.id, open_out)).await?;
         Ok(Written::Made(self.vpc.clone(), group.id))
     }
@@ -198,8 +214,11 @@ async fn revoke_default(cloud: &Cloud, group: &GroupId, to: IpNet) -> Result<(),
         description: None,
         tags: Vec::new(),
     };
-    let revoked = revoke_egress(cloud, group, permission(&rule).into_iter().collect()).await;
-    revoked.or_else(|error| if error.kind == Kind::Gone { Ok(()) } else { Err(error) })
+    gone_is_fine(revoke_egress(cloud, group, permission(&rule).into_iter().collect())).await
+}
+
+async fn gone_is_fine(revoking: impl Future<Output = Result<(), CloudError>>) -> Result<(), CloudError> {
+    revoking.await.or_else(|error| if error.kind == Kind::Gone { Ok(()) } else { Err(error) })
 }
 
 macro_rules! rule_calls {

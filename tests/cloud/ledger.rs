@@ -13,10 +13,11 @@ pub const TABLE: &str = "quell-ledger";
 pub async fn create(cloud: &Cloud) {
     let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
     let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
+    let attributes: Vec<_> = ["pk", "sk", "due_bucket", "due_at"].into_iter().map(attribute).collect();
     let table = json!({
         "TableName": TABLE,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": ["pk", "sk", "due_bucket", "due_at"].map(attribute),
+        "AttributeDefinitions": attributes,
         "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")],
         "GlobalSecondaryIndexes": [{
             "IndexName": "due",

@@ -163,7 +163,6 @@ async fn a_hole_in_the_quarantine_group_is_closed() {
     .await;
 }
 
-#[ignore = "what cannot be moved is only a note of the plan, and the verdict is contained (incident.rs, Part::verdict)"]
 #[tokio::test]
 async fn a_group_of_somebody_else_is_not_used_and_what_stays_open_is_told() {
     let stage = Stage::set(CONTAIN).await;

@@ -118,7 +118,6 @@ fn the_rules_hold_in_every_order() {
 }
 
 #[test]
-#[ignore = "takes minutes: `cargo test --test promises -- --ignored every_wider_order`"]
 fn the_rules_hold_in_every_wider_order() {
     for (name, bound) in WIDE {
         assert_eq!(check(name, *bound, Sabotage::None), Vec::<&str>::new(), "{name}");

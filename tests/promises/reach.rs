@@ -64,7 +64,6 @@ async fn without_a_way_into_the_account_nothing_is_done_and_the_reason_is_told()
     check_refused(&[], "member_account_instance", why).await;
 }
 
-#[ignore = "a role that cannot be assumed reads as `no answer` that may pass (cloud_error.rs, CloudError::new)"]
 #[tokio::test]
 async fn a_role_that_lets_nobody_in_is_told_with_the_reason() {
     check_refused(&[ROLE], "member_account_access_key", "AccessDenied").await;
@@ -79,7 +78,6 @@ async fn credentials_of_another_account_change_nothing() {
     check_refused(&wrong, "access_key_used_from_tor", "no member role is configured").await;
 }
 
-#[ignore = "the first error counts, and `gone` comes before the identity's answer (respond.rs, look)"]
 #[tokio::test]
 async fn what_another_account_does_not_have_is_not_said_to_be_gone() {
     for event in ["member_account_instance", "member_account_access_key"] {

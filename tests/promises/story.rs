@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
 
 use crate::cloud::{Call, Cloud, Credentials, Lambda, Message, differences};
-use crate::stage::{Stage, read};
+use crate::stage::{Stage, know, read};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
@@ -54,7 +54,9 @@ impl Stage {
     pub async fn glance(&self, lambda: &Lambda, event: &str) -> Story {
         let logged = lambda.logs().function.len();
         self.cloud.forget_calls();
-        let answer = lambda.invoke(&self.account.localise(event)).await;
+        let event = self.account.localise(event);
+        know(&self.cloud, &event);
+        let answer = lambda.invoke(&event).await;
         let log = lambda.logs().function.split_off(logged);
         let log = log.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|_| line.as_str().into()));
         let story = Story {

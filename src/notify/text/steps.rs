@@ -97,7 +97,7 @@ pub(super) fn not_done(parts: &[&Part]) -> Vec<String> {
 
 fn is_held(part: &Part) -> bool {
     let plans = [Verdict::Planned, Verdict::WaitingForApproval].contains(&part.verdict());
-    part.plan.no_steps.is_some() || !part.decision.lowered.is_empty() || plans
+    part.plan.no_steps.is_some() || !part.plan.left_out.is_empty() || !part.decision.lowered.is_empty() || plans
 }
 
 fn withheld(part: &Part) -> Vec<String> {
@@ -111,7 +111,8 @@ fn withheld(part: &Part) -> Vec<String> {
     let waits = (verdict == Verdict::WaitingForApproval).then(|| {
         "waits for a person; the aws commands above are equal to the plan".to_owned()
     });
-    let reasons = none.into_iter().chain(lowered).chain(opt_in).chain(waits);
+    let left_out = part.plan.left_out.iter().map(|what| sentence(what, LINE));
+    let reasons = none.into_iter().chain(left_out).chain(lowered).chain(opt_in).chain(waits);
     reasons.map(|reason| format!("  - {subject}: {reason}")).collect()
 }
 
