@@ -31,6 +31,7 @@ pub struct Cloud {
     pub at: Place,
     pub iam: aws_sdk_iam::Client,
     pub ec2: aws_sdk_ec2::Client,
+    pub guardduty: aws_sdk_guardduty::Client,
     sts: aws_sdk_sts::Client,
     identity: Arc<OnceCell<Identity>>,
 }
@@ -39,6 +40,7 @@ pub struct Cloud {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Identity {
     account: String,
+    arn: String,
 }
 
 /// All accounts and regions met so far. Configuration, connections and credentials are kept between invocations.
@@ -88,6 +90,7 @@ impl Clouds {
             at: place.clone(),
             iam: aws_sdk_iam::Client::new(&config),
             ec2: aws_sdk_ec2::Client::new(&config),
+            guardduty: aws_sdk_guardduty::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
             identity: opened.identity,
         })
@@ -98,6 +101,25 @@ impl Clouds {
     pub fn sns(&self, deadline: Instant) -> aws_sdk_sns::Client {
         let config = self.base.to_builder().timeout_config(timeouts(deadline)).retry_config(retries()).build();
         aws_sdk_sns::Client::new(&config)
+    }
+
+    /// A client for the ledger, which lives with the function. Its calls are short, and in the way of everything.
+    #[must_use]
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(1))
+            .operation_attempt_timeout(Duration::from_millis(1500))
+            .operation_timeout(Duration::from_secs(4))
+            .build();
+        let config = self.base.to_builder().timeout_config(timeouts).retry_config(retries()).build();
+        aws_sdk_dynamodb::Client::new(&config)
+    }
+
+    /// A client for the kill switch, which lives with the function.
+    #[must_use]
+    pub fn ssm(&self, deadline: Instant) -> aws_sdk_ssm::Client {
+        let config = self.base.to_builder().timeout_config(timeouts(deadline)).retry_config(retries()).build();
+        aws_sdk_ssm::Client::new(&config)
     }
 
     fn known(&self, place: &Place) -> Option<Opened> {
@@ -148,6 +170,12 @@ impl Clouds {
 }
 
 impl Cloud {
+    /// Who we are there, as an ARN; none before [`Cloud::verify_identity`] has asked.
+    #[must_use]
+    pub fn caller(&self) -> Option<&str> {
+        self.identity.get().map(|identity| identity.arn.as_str())
+    }
+
     /// Asks AWS once whose credentials these are. Nothing may be written before this said yes.
     ///
     /// # Errors
@@ -158,9 +186,9 @@ impl Cloud {
             let answer = self.sts.get_caller_identity().send().await;
             let answer = answer.map_err(|error| CloudError::new(OPERATION, &error))?;
             let account = answer.account().ok_or_else(|| CloudError::unreadable(OPERATION, "no account"))?;
-            Ok(Identity { account: account.to_owned() })
+            Ok(Identity { account: account.to_owned(), arn: answer.arn().unwrap_or_default().to_owned() })
         });
-        let Identity { account } = identity.await?;
+        let Identity { account, arn: _ } = identity.await?;
         if account == self.at.account.as_str() {
             return Ok(());
         }

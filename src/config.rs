@@ -4,12 +4,15 @@ use crate::aws::MemberRole;
 use crate::id::{AccountId, InvalidId};
 use crate::policy::Policy;
 use crate::remediation;
+use std::time::Duration;
 
 /// The function's settings.
 #[derive(Debug)]
 pub struct Config {
     /// `QUELL_TOPIC_ARN`: where people are told.
     pub topic: String,
+    /// `QUELL_TABLE`: the ledger's table.
+    pub table: String,
     /// `QUELL_ACCOUNT`: the function's own account. Without it every account is taken for our own, and the identity
     /// check before the first write is what tells them apart.
     pub account: Option<AccountId>,
@@ -17,6 +20,12 @@ pub struct Config {
     pub member: Option<MemberRole>,
     /// `QUELL_POLICY`: a path or the text; without it `policy.toml` beside the binary. Or why it cannot be read.
     pub policy: Result<Policy, String>,
+    /// `QUELL_KILL_SWITCH`: the SSM parameter that says how far Quell may go; without it, as far as the policy says.
+    pub kill_switch: Option<String>,
+    /// `QUELL_LINGER`: seconds that an invocation stays after containment, to look whether it lasts; without it none.
+    pub linger: Duration,
+    /// `QUELL_STACK`: the id of Quell's own stack, so that what it made is left alone.
+    pub stack: Option<String>,
 }
 
 /// A setting that makes the function useless.
@@ -24,6 +33,8 @@ pub struct Config {
 pub enum ConfigError {
     #[error("QUELL_TOPIC_ARN is not set: there is nobody to tell")]
     NoTopic,
+    #[error("QUELL_TABLE is not set: what undo needs could not be saved")]
+    NoTable,
     #[error("QUELL_ACCOUNT: {0}")]
     Account(#[from] InvalidId),
     #[error("QUELL_MEMBER_ROLE is set, but QUELL_ACCOUNT is not: our own account could not be told from a member's")]
@@ -47,9 +58,15 @@ impl Config {
         let policy = Policy::load(get("QUELL_POLICY").as_deref(), &remediation::names());
         Ok(Self {
             topic: get("QUELL_TOPIC_ARN").ok_or(ConfigError::NoTopic)?,
+            table: get("QUELL_TABLE").ok_or(ConfigError::NoTable)?,
             account,
             member,
             policy: policy.map_err(|error| format!("the policy cannot be read, so nothing is done: {error}")),
+            kill_switch: get("QUELL_KILL_SWITCH"),
+            linger: get("QUELL_LINGER")
+                .and_then(|text| text.trim().parse().ok())
+                .map_or(Duration::ZERO, Duration::from_secs),
+            stack: get("QUELL_STACK"),
         })
     }
 }
@@ -71,12 +88,15 @@ mod tests {
 
     const TOPIC: (&str, &str) = ("QUELL_TOPIC_ARN", "arn:aws:sns:eu-west-1:111122223333:quell");
 
+    const TABLE: (&str, &str) = ("QUELL_TABLE", "quell");
+
     #[test]
     fn what_cannot_work_is_refused_and_what_can_still_tell_is_not() {
-        check(&[TOPIC], "fine");
+        check(&[TOPIC, TABLE], "fine");
         check(&[], "QUELL_TOPIC_ARN is not set");
-        check(&[TOPIC, ("QUELL_ACCOUNT", "ann")], "not a valid account id");
-        check(&[TOPIC, ("QUELL_MEMBER_ROLE", "QuellMember")], "QUELL_ACCOUNT is not");
-        check(&[TOPIC, ("QUELL_POLICY", "[[rule]]\nresponse = \"explode\"")], "the policy cannot be read");
+        check(&[TOPIC], "QUELL_TABLE is not set");
+        check(&[TOPIC, TABLE, ("QUELL_ACCOUNT", "ann")], "not a valid account id");
+        check(&[TOPIC, TABLE, ("QUELL_MEMBER_ROLE", "QuellMember")], "QUELL_ACCOUNT is not");
+        check(&[TOPIC, TABLE, ("QUELL_POLICY", "[[rule]]\nresponse = \"explode\"")], "the policy cannot be read");
     }
 }

@@ -36,6 +36,12 @@ pub async fn execute(cloud: &Cloud, plan: &Plan, until: Instant) -> Vec<StepResu
     join_all(tried.into_iter().map(|tried| read_back(cloud, tried, until))).await
 }
 
+/// Makes one change, and reads it back.
+pub async fn make(cloud: &Cloud, change: Change, until: Instant) -> StepResult {
+    let tried = write(cloud, missing(&change, &[]), change, until).await;
+    read_back(cloud, tried, until).await
+}
+
 /// The groups that earlier stages made.
 fn made(tried: &[Tried]) -> Vec<(VpcId, GroupId)> {
     let made = |tried: &Tried| match &tried.written {
@@ -90,11 +96,24 @@ async fn read(cloud: &Cloud, change: &Change, until: Instant) -> Result<Value, C
 async fn read_back(cloud: &Cloud, tried: Tried, until: Instant) -> StepResult {
     let Tried { change, written } = tried;
     let outcome = match &written {
-        Ok(_) if change.is_already_so() => Outcome::AlreadySo,
+        Ok(_) if change.is_already_so() => still_so(cloud, &change, until).await,
         Ok(_) => confirm(cloud, &change, until).await,
         Err(error) => failed(cloud, &change, error, until).await,
     };
     StepResult { change, outcome }
+}
+
+/// Between the look and now somebody may have changed it.
+async fn still_so(cloud: &Cloud, change: &Change, until: Instant) -> Outcome {
+    match read(cloud, change, until).await {
+        Ok(value) if value == change.to => Outcome::AlreadySo,
+        Ok(found) => Outcome::Drifted { found },
+        Err(error) if error.kind == Kind::Gone => Outcome::Gone { why: error.to_string() },
+        Err(error) => Outcome::Failed {
+            why: format!("was so before, but not read again: {error}"),
+            transient: error.kind == Kind::Transient,
+        },
+    }
 }
 
 /// Looks until the written value is to be seen, or time is up.

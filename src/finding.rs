@@ -24,7 +24,7 @@ pub use parse::parse;
 pub use severity::{Band, Severity};
 pub use subject::{Subject, SubjectKind};
 
-use crate::id::{FindingId, Place};
+use crate::id::{DetectorId, FindingId, Place};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -39,6 +39,9 @@ pub struct Finding {
     pub arn: String,
     pub kind: FindingType,
     pub severity: Severity,
+    /// The detector that found it, where the finding says so.
+    #[serde(default)]
+    pub detector: Option<DetectorId>,
     /// The finding's own account and region (`detail.accountId`), not the envelope's.
     pub at: Place,
     pub title: String,
@@ -59,6 +62,14 @@ pub struct Finding {
     /// The API call, domain or command the finding is about, as one short line of untrusted text.
     pub action: Option<String>,
     pub subjects: Vec<Subject>,
+}
+
+impl Finding {
+    /// Whether the finding has an id and an account, without which no record could be its own.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.id.is_known() && self.at.account.is_known()
+    }
 }
 
 /// Which side the resource was on.

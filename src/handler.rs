@@ -2,13 +2,21 @@
 
 use crate::aws::Clouds;
 use crate::cloud_error::CloudError;
+use crate::command::{Obeyed, acted, obey};
 use crate::config::Config;
 use crate::finding::{Finding, ParseError};
+use crate::guard::Own;
 use crate::incident::Incident;
+use crate::ledger::key::IncidentId;
+use crate::ledger::record::{Status, Who, Worker};
+use crate::ledger::{Ledger, LedgerError};
 use crate::notify::{self, sns};
+use crate::operator::wire::Order;
 use crate::request::{self, Request};
-use crate::respond::{Responder, respond};
+use crate::respond::{Ending, Responder, Run, Story, respond};
+use crate::sweep;
 use aws_config::SdkConfig;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tracing::{error, info};
@@ -16,11 +24,25 @@ use tracing::{error, info};
 /// Kept back from the invocation's time for telling people, at the most.
 const TELLING: Duration = Duration::from_secs(5);
 
+/// Lambda may let a function live a little longer than it says; the lease must last longer than that.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What a look takes, with room to spare.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// All that is kept between invocations.
 #[derive(Debug)]
 pub struct Handler {
     responder: Responder,
     topic: String,
+    linger: Duration,
+}
+
+/// An invocation: its id, and when it must be over.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    pub request: String,
+    pub deadline: Instant,
 }
 
 /// Why an invocation failed. Lambda tries again, and then hands the event to the on-failure destination.
@@ -32,25 +54,36 @@ pub enum HandlerError {
     NotTold(#[from] CloudError),
     #[error("something that may pass stood in the way; people were told, and it is tried again")]
     TryAgain,
+    #[error("not now: {0}")]
+    ComeAgain(String),
+    #[error("{0}")]
+    Ledger(#[from] LedgerError),
 }
 
 impl Handler {
     #[must_use]
     pub fn new(config: Config, aws: SdkConfig) -> Self {
-        let Config { topic, account, member, policy } = config;
+        let Config { topic, table, account, member, policy, kill_switch, linger, stack } = config;
         if let Err(why) = &policy {
             error!("{why}");
         }
-        Self { responder: Responder { clouds: Clouds::new(aws, account, member), policy }, topic }
+        let own = Own { stack, arns: vec![topic.clone()], ..Own::default() };
+        let clouds = Clouds::new(aws, account, member);
+        let ledger = Ledger::new(clouds.dynamodb(), &table);
+        Self { responder: Responder { clouds, ledger, policy, kill_switch, own }, topic, linger }
     }
 
-    /// Answers an event before `deadline`.
+    /// Answers an event before the invocation's deadline.
     ///
     /// # Errors
     /// A broken finding; people who could not be told; a failure that may pass.
-    pub async fn handle(&self, event: Value, deadline: Instant) -> Result<Value, HandlerError> {
+    pub async fn handle(&self, event: Value, invocation: &Invocation) -> Result<Value, HandlerError> {
         match request::read(event)? {
-            Request::Finding(finding) => self.finding(*finding, deadline).await,
+            // On the heap: each is a deep nest of calls, and the three of them side by side are not needed.
+            Request::Finding(finding) => Box::pin(self.finding(*finding, invocation)).await,
+            Request::Tick => Box::pin(self.sweep(invocation)).await,
+            Request::Order(order) => Ok(Box::pin(self.order(order, invocation)).await),
+            Request::NoOrder(why) => Ok(json!({ "error": why })),
             Request::Other(what) => {
                 info!(what, "ignored: not a finding");
                 Ok(json!({ "ignored": what }))
@@ -58,18 +91,127 @@ impl Handler {
         }
     }
 
-    async fn finding(&self, finding: Finding, deadline: Instant) -> Result<Value, HandlerError> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let until = deadline.checked_sub(TELLING.min(left / 3)).unwrap_or(deadline);
-        let incident = respond(&self.responder, finding, until).await;
+    async fn finding(&self, finding: Finding, invocation: &Invocation) -> Result<Value, HandlerError> {
+        let id = finding.id.clone();
+        let ending = respond(&self.responder, finding, &run(invocation, Who::Policy)).await;
+        match ending {
+            Ending::Tell(story) => {
+                let incident = self.tell(*story, invocation).await?;
+                self.linger(&incident, invocation).await;
+                Ok(json!({ "finding": id, "verdict": incident.verdict().token() }))
+            }
+            Ending::Quiet(why) => {
+                info!(finding = %id, ?why, "nothing to tell");
+                Ok(json!({ "finding": id, "quiet": format!("{why:?}").to_lowercase() }))
+            }
+            Ending::ComeAgain(why) => Err(HandlerError::ComeAgain(why)),
+        }
+    }
+
+    /// Stays to look whether containment lasts: the minute's tick may come too late for the first looks. Whatever goes
+    /// wrong here is the sweep's to mend.
+    async fn linger(&self, incident: &Incident, invocation: &Invocation) {
+        let id = IncidentId::of(&incident.finding);
+        let ends = invocation.deadline.min(Instant::now() + self.linger);
+        while let Some(due) = self.next_look(&id).await {
+            let wait = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default();
+            let run = run(invocation, Who::Sweep);
+            if Instant::now() + wait + MOMENT > ends.min(run.until) {
+                break;
+            }
+            tokio::time::sleep(wait).await;
+            let looked = match sweep::look_after(&self.responder, &run, &id).await {
+                Ok(Ending::Tell(story)) => self.tell(*story, invocation).await.map(drop),
+                Ok(Ending::Quiet(_)) => Ok(()),
+                Ok(Ending::ComeAgain(why)) => Err(HandlerError::ComeAgain(why)),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(why) = looked {
+                error!(incident = %id, %why, "a look at what was contained failed; the sweep looks again");
+                break;
+            }
+        }
+    }
+
+    /// When something held is looked at next; none where nothing is held, or somebody else is at it.
+    async fn next_look(&self, id: &IncidentId) -> Option<Timestamp> {
+        if self.linger.is_zero() {
+            return None;
+        }
+        let record = self.responder.ledger.get(id).await.ok()?;
+        record.due.filter(|_| record.status == Status::Held && record.lease.is_none())
+    }
+
+    /// Looks after what is due, one incident after the other, as long as there is time. One that fails does not keep
+    /// the others from their turn.
+    async fn sweep(&self, invocation: &Invocation) -> Result<Value, HandlerError> {
+        let (mut looked, mut failed) = (0, None);
+        for id in sweep::due(&self.responder).await? {
+            let run = run(invocation, Who::Sweep);
+            if Instant::now() >= run.until {
+                break;
+            }
+            looked += 1;
+            let ended = match sweep::look_after(&self.responder, &run, &id).await {
+                Ok(Ending::Tell(story)) => self.tell(*story, invocation).await.map(drop),
+                Ok(Ending::Quiet(_)) => Ok(()),
+                Ok(Ending::ComeAgain(why)) => Err(HandlerError::ComeAgain(why)),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(why) = ended {
+                error!(incident = %id, %why, "the sweep failed on an incident");
+                failed = Some(why);
+            }
+        }
+        failed.map_or(Ok(json!({ "swept": looked })), Err)
+    }
+
+    /// An operator waits for the answer, and is told what is wrong; nothing is tried again behind their back.
+    async fn order(&self, order: Order, invocation: &Invocation) -> Value {
+        let says = order.by.clone().unwrap_or_else(|| "an operator".to_owned());
+        let run = run(invocation, Who::Operator { says, identity: None });
+        let wrong = |why: String| json!({ "error": why });
+        match obey(&self.responder, &run, order).await {
+            Ok(Obeyed::Answer(answer)) => answer,
+            Ok(Obeyed::Wrong(why)) => wrong(why),
+            Ok(Obeyed::Acted(Ending::Tell(story))) => match self.tell(*story, invocation).await {
+                Ok(incident) => acted(&incident),
+                Err(error) => wrong(error.to_string()),
+            },
+            Ok(Obeyed::Acted(Ending::Quiet(why))) => wrong(format!("nothing was done: {why:?}")),
+            Ok(Obeyed::Acted(Ending::ComeAgain(why))) => wrong(format!("not now: {why}")),
+            Err(error) => wrong(error.to_string()),
+        }
+    }
+
+    /// Tells people, and only then writes down that they were told.
+    async fn tell(&self, story: Story, invocation: &Invocation) -> Result<Incident, HandlerError> {
+        let Story { incident, record } = story;
         write_down(&incident);
-        let sns = self.responder.clouds.sns(deadline);
-        sns::publish(&sns, &self.topic, &notify::message(&incident)).await?;
-        if incident.is_worth_retrying() {
+        let clouds = &self.responder.clouds;
+        let told = sns::publish(&clouds.sns(invocation.deadline), &self.topic, &notify::message(&incident)).await;
+        let ledger = &self.responder.ledger;
+        match (&told, &record) {
+            (Ok(()), Some(record)) => drop(ledger.told(record, Timestamp::now()).await?),
+            // Whoever comes next tells it.
+            (Err(_), Some(record)) => drop(ledger.put_down(record, Timestamp::now()).await?),
+            (_, None) => {}
+        }
+        told?;
+        if incident.is_worth_retrying() || incident.beside.failure.is_some() {
             return Err(HandlerError::TryAgain);
         }
-        Ok(json!({ "finding": incident.finding.id, "verdict": incident.verdict().token() }))
+        Ok(incident)
     }
+}
+
+/// A run of this invocation, with a lease of its own.
+fn run(invocation: &Invocation, who: Who) -> Run {
+    let left = invocation.deadline.saturating_duration_since(Instant::now());
+    let until = invocation.deadline.checked_sub(TELLING.min(left / 3)).unwrap_or(invocation.deadline);
+    let lease = SignedDuration::try_from(left + GRACE).unwrap_or(SignedDuration::from_mins(15));
+    let lease = Timestamp::now().saturating_add(lease).unwrap_or(Timestamp::MAX);
+    Run { worker: Worker::new(who, &invocation.request, lease), until }
 }
 
 /// Log lines and metrics are rendered from the record, once. Both are JSON lines on standard output.

@@ -80,6 +80,8 @@ ids! {
     GroupId ("security group id", 4..=32, |t| prefixed(t, "sg-"));
     RuleId ("security group rule id", 5..=32, |t| prefixed(t, "sgr-"));
     VpcId ("VPC id", 5..=32, |t| prefixed(t, "vpc-"));
+    /// A GuardDuty detector's id: 32 hexadecimal digits from AWS.
+    DetectorId ("detector id", 1..=64, |t| t.bytes().all(|b| b.is_ascii_alphanumeric()));
     BucketName ("bucket name", 3..=255, |t| t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)));
 }
 

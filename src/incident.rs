@@ -2,8 +2,9 @@
 
 use crate::change::{Change, Value};
 use crate::finding::Finding;
+use crate::ledger::record::Approval;
 use crate::plan::{NoSteps, Plan};
-use crate::policy::{Decision, Response};
+use crate::policy::{Decision, Refusal, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -17,6 +18,57 @@ pub struct Incident {
     pub started: Timestamp,
     /// When the last containing change was read back.
     pub contained: Option<Timestamp>,
+    /// Why people hear of it, where it is not just that the finding came in. Kept until they were told.
+    #[serde(default)]
+    pub news: Option<News>,
+    /// What only a message says: the rest of the record is not its own.
+    #[serde(skip)]
+    pub beside: Beside,
+}
+
+/// What people are told beside what became of the finding.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Beside {
+    /// They may have been told before; it is not known.
+    pub repeated: bool,
+    /// Why the ledger could not be asked or written.
+    pub failure: Option<String>,
+    /// Until when a person decides.
+    pub approval: Option<Approval>,
+    /// When containment ends by itself.
+    pub ends: Option<Timestamp>,
+}
+
+/// Why people hear of an incident that they may know already.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum News {
+    /// A newer state of the finding named more to contain.
+    More,
+    /// Somebody set these settings to something else, and they were contained again.
+    Reopened { settings: Vec<String> },
+    /// The finding goes on, and is left alone as a person wanted.
+    LeftAlone,
+    /// What would be done is no longer what was shown: a person must look again.
+    AskAgain,
+    /// The account had as many containments as the policy allows in an hour.
+    OverLimit { counter: String },
+    /// A person approved, or their time ran out and the rule says to contain then.
+    Approved { by: String },
+    /// A person said no, or nobody decided in time and the rule says to leave it then.
+    Rejected { by: String },
+    /// What was contained was given back, but for so many settings that were not asked for.
+    GivenBack { by: String, settings: Vec<Returned>, others: usize },
+}
+
+/// A setting that was to be given back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Returned {
+    pub setting: String,
+    /// What became of it, in words.
+    pub became: String,
+    /// Whether it is as it was before, or no longer exists.
+    pub is_back: bool,
 }
 
 /// One plan, what the policy decided for it, and what became of its steps.
@@ -81,6 +133,12 @@ pub enum Verdict {
     Gone,
     /// The danger the finding tells of is not there.
     NothingToDo,
+    /// Given back only in part: the rest is still held.
+    PartlyReleased,
+    /// Given back.
+    Released,
+    /// A person said no, or nobody said yes in time.
+    Rejected,
 }
 
 impl Verdict {
@@ -98,6 +156,9 @@ impl Verdict {
             Self::Told => "FOR YOUR ATTENTION",
             Self::Gone => "RESOURCE GONE",
             Self::NothingToDo => "NOTHING TO DO",
+            Self::PartlyReleased => "PARTLY RELEASED",
+            Self::Released => "RELEASED",
+            Self::Rejected => "REJECTED",
         }
     }
 
@@ -115,6 +176,9 @@ impl Verdict {
             Self::Told => "told",
             Self::Gone => "gone",
             Self::NothingToDo => "nothing-to-do",
+            Self::PartlyReleased => "partly-released",
+            Self::Released => "released",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -140,6 +204,10 @@ impl Part {
     /// Follows from what was read back, and from nothing else.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
+        // Somebody wants something done with a finding that there is not: that is news, whatever the plan says.
+        if self.decision.refused == Some(Refusal::MadeUp) {
+            return Verdict::Refused;
+        }
         if let Some(why) = &self.plan.no_steps {
             return match why {
                 NoSteps::NothingToDo(_) => Verdict::NothingToDo,
@@ -148,6 +216,9 @@ impl Part {
                 NoSteps::NotCovered(_) => Verdict::Told,
                 NoSteps::NotObserved { .. } => Verdict::Failed,
             };
+        }
+        if self.decision.refused.is_some() {
+            return Verdict::Refused;
         }
         match self.decision.response {
             Response::Notify => Verdict::Told,
@@ -167,7 +238,12 @@ impl Part {
             | Verdict::Refused
             | Verdict::Planned => true,
             Verdict::Told => !self.plan.manual.is_empty(),
-            Verdict::Contained | Verdict::Gone | Verdict::NothingToDo => false,
+            Verdict::Contained
+            | Verdict::Gone
+            | Verdict::NothingToDo
+            | Verdict::PartlyReleased
+            | Verdict::Released
+            | Verdict::Rejected => false,
         }
     }
 
@@ -187,9 +263,38 @@ impl Part {
 }
 
 impl Incident {
+    /// A finding that was planned for; nothing is done yet.
+    #[must_use]
+    pub fn new(finding: Finding, parts: Vec<Part>, started: Timestamp) -> Self {
+        Self { finding, parts, started, contained: None, news: None, beside: Beside::default() }
+    }
+
     /// The finding's verdict: that of its worst part; partial where something holds and something else stays open.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
+        match &self.news {
+            Some(News::GivenBack { settings, others: 0, by: _ }) if settings.iter().all(|it| it.is_back) => {
+                return Verdict::Released;
+            }
+            Some(News::GivenBack { .. }) => return Verdict::PartlyReleased,
+            Some(News::Rejected { .. }) if self.parts.iter().all(|part| part.results.is_empty()) => {
+                return Verdict::Rejected;
+            }
+            Some(
+                News::More
+                | News::Reopened { .. }
+                | News::LeftAlone
+                | News::AskAgain
+                | News::OverLimit { .. }
+                | News::Approved { .. }
+                | News::Rejected { .. },
+            )
+            | None => {}
+        }
+        let planned = || self.parts.iter().any(|part| part.plan.no_steps.is_none());
+        if self.beside.failure.is_some() && self.parts.iter().all(|part| part.results.is_empty()) && planned() {
+            return Verdict::Failed;
+        }
         let worst = self.parts.iter().map(Part::verdict).min();
         let holds = self.parts.iter().any(|part| matches!(part.verdict(), Verdict::Contained | Verdict::Partial));
         let open = self.parts.iter().any(Part::is_open);

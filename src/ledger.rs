@@ -13,8 +13,10 @@ pub mod schedule;
 mod store;
 
 pub use error::LedgerError;
+pub use item::EXPIRES;
 pub use store::PERMISSIONS;
 
+use crate::incident::News;
 use aws_sdk_dynamodb::Client;
 use futures_util::future::try_join_all;
 use hold::Hold;
@@ -143,10 +145,11 @@ impl Ledger {
         id: &IncidentId,
         by: &Worker,
         no: No,
+        news: News,
         now: Timestamp,
     ) -> Result<Option<IncidentRecord>, LedgerError> {
         let record = self.get(id).await?;
-        let Some(swap) = protocol::reject(&record, by, no, now) else { return Ok(None) };
+        let Some(swap) = protocol::reject(&record, by, no, news, now) else { return Ok(None) };
         match self.follow(&record, Seen::default(), now, |_| swap.clone()).await {
             Err(LedgerError::TakenOver(_)) => Ok(None),
             done => done.map(Some),
@@ -207,9 +210,11 @@ impl Ledger {
         record: &IncidentRecord,
         by: &Worker,
         done: &[(HoldKey, LetGo)],
+        news: &News,
         now: Timestamp,
     ) -> Result<IncidentRecord, LedgerError> {
-        self.follow(record, Seen::default(), now, |_| protocol::finish_undo(record, by, done, now)).await
+        let next = |_: &Seen| protocol::finish_undo(record, by, done, news.clone(), now);
+        self.follow(record, Seen::default(), now, next).await
     }
 
     /// Reads an incident.

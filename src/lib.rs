@@ -3,18 +3,20 @@
 //! A finding's way, and the module that each stretch of it lives in:
 //!
 //! ```text
-//! event ─▶ request ─▶ finding ─▶ policy ─▶ observe ─▶ remediation ─▶ guard ─▶ execute ─▶ incident ─▶ notify
-//!                     (parse     (pure)    (reads)    (plan, pure)   (pure)   (writes,   (verdict)   (words)
-//!                      once)                                                  reads back)
+//! event ─▶ request ─▶ finding ─▶ policy ─▶ observe ─▶ remediation ─▶ guard ─▶ ledger ─▶ execute ─▶ notify
+//!                     (parse     (pure)    (reads)    (plan, pure)   (pure)   (claim,   (writes,   (words)
+//!                      once)                                                   1 put)    reads back)
 //! ```
 //!
-//! `respond` tells that story in one function. Nearly all containment sets one setting of one resource from a value to
+//! `respond` tells that story; `look_again`, `undo` and `sweep` tell what comes after, `command` what operators order. Nearly all containment sets one setting of one resource from a value to
 //! another, so an action is data: a [`change::Change`]. Undo is the same change with its ends swapped; a dry run is the
 //! same plan, not written; a redelivery finds the value already there.
 
+pub mod act;
 pub mod aws;
 pub mod change;
 pub mod cloud_error;
+pub mod command;
 pub mod config;
 pub mod execute;
 pub mod finding;
@@ -24,6 +26,7 @@ pub mod id;
 pub mod incident;
 pub mod ledger;
 pub mod log;
+pub mod look_again;
 pub mod notify;
 pub mod observe;
 pub mod observed;
@@ -34,13 +37,15 @@ pub mod remediation;
 pub mod request;
 pub mod respond;
 pub mod setting;
+pub mod sweep;
+pub mod undo;
 
 use std::collections::BTreeSet;
 
 /// Every IAM action that the function may take, gathered from beside the calls that need them.
 #[must_use]
 pub fn permissions() -> BTreeSet<&'static str> {
-    let groups = [aws::PERMISSIONS, notify::sns::PERMISSIONS];
+    let groups = [aws::PERMISSIONS, ledger::PERMISSIONS, notify::sns::PERMISSIONS];
     let all = groups.iter().chain(setting::PERMISSIONS).chain(observe::PERMISSIONS);
     all.flat_map(|group| group.iter().copied()).collect()
 }

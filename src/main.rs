@@ -2,7 +2,7 @@
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use quell::config::Config;
-use quell::handler::Handler;
+use quell::handler::{Handler, Invocation};
 use serde_json::Value;
 use std::time::{Instant, SystemTime};
 
@@ -13,7 +13,8 @@ async fn main() -> Result<(), Error> {
     let handler = &handler;
     run(service_fn(async move |event: LambdaEvent<Value>| {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-        handler.handle(event.payload, Instant::now() + left).await.map_err(Error::from)
+        let invocation = Invocation { request: event.context.request_id, deadline: Instant::now() + left };
+        handler.handle(event.payload, &invocation).await.map_err(Error::from)
     }))
     .await
 }

@@ -2,17 +2,64 @@
 
 mod exposure;
 mod instance;
+mod kill_switch;
 mod role;
 mod user_key;
+mod verify;
 
-use crate::aws::Cloud;
+use crate::aws::{Cloud, Clouds};
 use crate::cloud_error::CloudError;
-use crate::finding::SubjectKind;
-use crate::observed::{Observation, Observed, View};
+use crate::finding::{Finding, SubjectKind};
+use crate::observed::{Checks, KillSwitch, Observation, Observed, Verification, View};
+use futures_util::future::join;
+use std::time::{Duration, Instant};
+
+/// How long containment waits for GuardDuty and the kill switch; what they did not say by then, a person decides.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Every permission that observing needs.
-pub const PERMISSIONS: &[&[&str]] =
-    &[user_key::PERMISSIONS, role::PERMISSIONS, instance::PERMISSIONS, exposure::PERMISSIONS];
+pub const PERMISSIONS: &[&[&str]] = &[
+    user_key::PERMISSIONS,
+    role::PERMISSIONS,
+    instance::PERMISSIONS,
+    exposure::PERMISSIONS,
+    verify::PERMISSIONS,
+    kill_switch::PERMISSIONS,
+];
+
+/// Asks what is asked once for a finding: GuardDuty for the finding itself, unless `verify` is false, and the kill
+/// switch, where the SSM parameter of one is named. Never fails: what could not be asked says so.
+pub async fn check(
+    clouds: &Clouds,
+    finding: &Finding,
+    verify: bool,
+    kill_switch: Option<&str>,
+    until: Instant,
+) -> Checks {
+    let until = until.min(Instant::now() + PATIENCE);
+    let verification = async { if verify { verified(clouds, finding, until).await } else { Verification::NotAsked } };
+    let switch = async {
+        match kill_switch {
+            Some(parameter) => kill_switch::read(&clouds.ssm(until), parameter).await,
+            None => KillSwitch::Open,
+        }
+    };
+    let (verification, kill_switch) = join(verification, switch).await;
+    Checks { verification, kill_switch }
+}
+
+/// Asks with the same credentials that would act, once they are known to be those of the finding's account.
+async fn verified(clouds: &Clouds, finding: &Finding, until: Instant) -> Verification {
+    let asking = async {
+        let cloud = clouds.at(&verify::place(finding), &finding.id, until).await?;
+        let (identity, verification) = join(cloud.verify_identity(), verify::verify(&cloud, finding)).await;
+        identity.and(verification)
+    };
+    let asked = tokio::time::timeout_at(until.into(), asking).await;
+    asked
+        .unwrap_or_else(|_| Err(CloudError::out_of_time("guardduty:GetFindings")))
+        .unwrap_or_else(|error| Verification::Unreachable { why: error.to_string() })
+}
 
 /// Looks at a subject as `view` wants it.
 ///

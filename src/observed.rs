@@ -2,9 +2,10 @@
 
 use crate::change::{KeyStatus, Rule, Value};
 use crate::cloud_error::CloudError;
-use crate::id::{GroupId, InstanceId, InterfaceId, UniqueId, UserName, VpcId};
-use crate::policy::Tags;
+use crate::id::{AccessKeyId, GroupId, InstanceId, InterfaceId, RoleName, UniqueId, UserName, VpcId};
+use crate::policy::{Response, Tags};
 use crate::setting::QuarantineFound;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -43,6 +44,9 @@ pub struct Owner {
     pub status: KeyStatus,
     /// The inline policy of the quarantine's name.
     pub quarantine: Value,
+    /// The owner's other keys that are active.
+    pub other_keys: Vec<AccessKeyId>,
+    pub path: String,
     pub tags: Tags,
 }
 
@@ -57,9 +61,12 @@ pub struct LastUsed {
 /// A role, and the policy of ours that denies the session in question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Role {
+    pub name: RoleName,
     pub id: UniqueId,
     pub path: String,
     pub session_policy: Value,
+    /// The instance profiles that the role is in, by name; or why they could not be read, which stops nothing.
+    pub profiles: Result<Vec<String>, CloudError>,
     pub tags: Tags,
 }
 
@@ -92,7 +99,63 @@ pub struct Exposure {
     pub state: String,
     pub interfaces: Vec<Interface>,
     pub rules: BTreeMap<GroupId, BTreeSet<Rule>>,
+    /// Who else has these groups; or why that could not be read, which stops nothing.
+    pub neighbours: Result<Neighbours, CloudError>,
     pub tags: Tags,
+}
+
+/// The interfaces of others that have the groups of an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Neighbours {
+    pub interfaces: BTreeSet<Neighbour>,
+    /// There are more than one answer holds.
+    pub more: bool,
+}
+
+/// An interface of another resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Neighbour {
+    pub id: InterfaceId,
+    /// The instance it is attached to; none where it belongs to something else.
+    pub instance: Option<InstanceId>,
+    /// What AWS calls its kind: `interface`, `network_load_balancer`, `lambda`, …
+    pub kind: String,
+    pub groups: BTreeSet<GroupId>,
+}
+
+/// What GuardDuty says about a finding that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verification {
+    /// It has this finding, as it came; and when it last changed it.
+    Known { updated: Option<Timestamp> },
+    /// It has none of this id, or says otherwise about what is acted on.
+    MadeUp { why: String },
+    /// Its finding is another by now: it was updated after this one was sent.
+    Overtaken { why: String },
+    /// It could not be asked.
+    Unreachable { why: String },
+    /// The policy does not want it asked.
+    NotAsked,
+}
+
+/// What the kill switch says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KillSwitch {
+    /// There is none, or it says `contain`.
+    Open,
+    /// It says how far Quell may go.
+    AtMost(Response),
+    /// It says something that is no response.
+    Unclear { value: String },
+    /// It is there, or may be, and could not be read.
+    Unreadable { why: String },
+}
+
+/// What is asked once for a finding, beside observing its subjects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checks {
+    pub verification: Verification,
+    pub kill_switch: KillSwitch,
 }
 
 impl Observed {

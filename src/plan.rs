@@ -26,6 +26,21 @@ pub struct Plan {
     pub manual: Vec<Manual>,
     /// The most that may be done without a person, where the plan itself is in doubt.
     pub at_most: Option<Limit>,
+    /// What else stops.
+    #[serde(default)]
+    pub blast: BlastRadius,
+}
+
+/// What else stops when the plan is carried out, as far as observation saw it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlastRadius {
+    /// How many things besides the subject stop, or lose a part of themselves.
+    pub count: usize,
+    /// A sentence each, also on what goes on.
+    pub says: Vec<String>,
+    /// Why something could not be counted. The count is then the least it can be.
+    #[serde(default)]
+    pub unread: Vec<String>,
 }
 
 /// One change, and why.
@@ -83,6 +98,7 @@ impl Plan {
             residual: Vec::new(),
             manual: Vec::new(),
             at_most: None,
+            blast: BlastRadius::default(),
         }
     }
 
@@ -107,6 +123,14 @@ impl Plan {
     /// All steps, in the order of their stages.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.stages.iter().flatten()
+    }
+}
+
+impl BlastRadius {
+    /// Adds so many things, and the sentence about them.
+    pub fn add(&mut self, count: usize, say: impl Into<String>) {
+        self.count += count;
+        self.says.push(say.into());
     }
 }
 

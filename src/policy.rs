@@ -5,17 +5,25 @@
 mod error;
 mod glob;
 mod possible;
+mod protect;
 mod read;
 #[cfg(test)]
 mod refused;
 mod rule;
+mod settings;
 #[cfg(test)]
 mod shipped;
 mod table;
+mod terms;
 
 pub use error::{PolicyError, Problem};
+pub use protect::{Asked, Protection};
+pub use settings::{Guards, Limits, Operators};
+pub use terms::{Approval, Fallback};
 
 use crate::finding::{Finding, Subject};
+use crate::id::AccountId;
+use jiff::SignedDuration;
 use rule::Rule;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,8 +50,31 @@ pub struct Decision {
     pub response: Response,
     /// The rule's name, or its place in the file (`rule 3`); none where no rule matched.
     pub rule: Option<String>,
-    /// Why the response is lower than the rule's.
-    pub lowered: Option<String>,
+    /// Why the response is lower than the rule's: every reason, the one that wants least first.
+    #[serde(default)]
+    pub lowered: Vec<String>,
+    /// Quell will not do it, whoever asks.
+    #[serde(default)]
+    pub refused: Option<Refusal>,
+    /// What lowered nothing, but people should know before they act.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// How long containment lasts; none where only a person ends it.
+    #[serde(default)]
+    pub expires: Option<SignedDuration>,
+    /// How a person is waited for; none where the rule does not say.
+    #[serde(default)]
+    pub approval: Option<Approval>,
+}
+
+/// Why Quell will not act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// GuardDuty does not know the finding as it came: whoever sent it made it up, and wants something done.
+    MadeUp,
+    /// The policy, or AWS, wants the resource left alone.
+    Protected,
 }
 
 /// A resource's tags.
@@ -58,15 +89,32 @@ pub enum Ruling {
         rule: Option<String>,
         /// The only remediations that may be used; none where all may.
         remediations: Option<Vec<String>>,
+        terms: Terms,
     },
     /// A rule that could decide asks for tags. Observe, and ask again; where tags cannot be read, do not act.
     NeedsTags,
 }
 
-/// The rules, in order.
+/// What a rule says beside its response.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// How many other things may stop without a person being asked.
+    pub max_blast: Option<usize>,
+    /// How long containment lasts; none where only a person ends it.
+    pub expires: Option<SignedDuration>,
+    /// How a person is waited for.
+    pub approval: Option<Approval>,
+}
+
+/// The rules, in order, and what the guards go by.
 #[derive(Debug, Clone)]
 pub struct Policy {
     rules: Vec<Rule>,
+    protections: Vec<Protection>,
+    operators: Operators,
+    management_account: Option<AccountId>,
+    guards: Guards,
+    limits: Limits,
 }
 
 impl Policy {
@@ -97,8 +145,35 @@ impl Policy {
     }
 
     fn read(file: &str, text: &str, remediations: &[&str]) -> Result<Self, PolicyError> {
-        let rules = read::rules(text, remediations).map_err(|told| PolicyError::new(file, text, told))?;
-        Ok(Self { rules })
+        read::policy(text, remediations).map_err(|told| PolicyError::new(file, text, told))
+    }
+
+    /// What is to be left alone; also what no longer counts.
+    #[must_use]
+    pub fn protections(&self) -> &[Protection] {
+        &self.protections
+    }
+
+    #[must_use]
+    pub fn operators(&self) -> &Operators {
+        &self.operators
+    }
+
+    /// The organization's management account: its root user is the last way in.
+    #[must_use]
+    pub fn management_account(&self) -> Option<&AccountId> {
+        self.management_account.as_ref()
+    }
+
+    #[must_use]
+    pub fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// How many containments an account gets in an hour without a person.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Decides by the first rule that matches.
@@ -114,13 +189,41 @@ impl Policy {
                 None => return Ruling::NeedsTags,
             }
         }
-        Ruling::Decided { response: Response::Notify, rule: None, remediations: None }
+        Ruling::Decided { response: Response::Notify, rule: None, remediations: None, terms: Terms::default() }
+    }
+}
+
+impl Decision {
+    /// A decision that nothing lowered.
+    #[must_use]
+    pub fn new(response: Response, rule: Option<String>) -> Self {
+        Self { response, rule, lowered: Vec::new(), refused: None, notes: Vec::new(), expires: None, approval: None }
+    }
+
+    /// The same, lowered to `most` where it is above; the reason joins the others.
+    ///
+    /// For what is known only after the guards have spoken, such as the limit that the ledger counts. What a guard
+    /// holds back is never done because nobody answered in time.
+    #[must_use]
+    pub fn lowered_to(mut self, most: Response, why: impl Into<String>) -> Self {
+        if most < self.response {
+            self.response = most;
+            self.lowered.push(why.into());
+            self.approval = self.approval.map(|approval| Approval { fallback: Fallback::Abandon, ..approval });
+        }
+        self
     }
 }
 
 impl Response {
     /// Every response, the least first.
     pub const ALL: [Self; 4] = [Self::Notify, Self::Plan, Self::Approve, Self::Contain];
+
+    /// The response that a policy has this word for.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|response| response.as_str() == word)
+    }
 
     /// The word that a policy has for it.
     #[must_use]

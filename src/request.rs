@@ -1,6 +1,7 @@
 //! What may arrive: a finding, or something else.
 
 use crate::finding::{Finding, ParseError, parse};
+use crate::operator::wire::{Envelope, Order};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use serde_json::Value;
 
@@ -11,6 +12,12 @@ const DETAIL_TYPE: &str = "GuardDuty Finding";
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
     Finding(Box<Finding>),
+    /// The minute's tick: `{"quell": "tick"}`.
+    Tick,
+    /// An operator's order: `{"quell": {"command": …}}`.
+    Order(Order),
+    /// Something that was meant as an order, and what is wrong with it.
+    NoOrder(String),
     /// An event that is no finding, and what it is: untrusted text.
     Other(String),
 }
@@ -20,6 +27,9 @@ pub enum Request {
 /// # Errors
 /// Names the place in the JSON of a finding that cannot be used. Events that are no findings are no errors.
 pub fn read(event: Value) -> Result<Request, ParseError> {
+    if let Some(order) = event.get("quell") {
+        return Ok(if order == "tick" { Request::Tick } else { order_of(event) });
+    }
     let is_envelope = event.get("detail-type").is_some() || event.get("detail").is_some();
     if !is_envelope {
         return parse(event).map(|finding| Request::Finding(Box::new(finding)));
@@ -30,6 +40,13 @@ pub fn read(event: Value) -> Result<Request, ParseError> {
     }
     let finding = parse(envelope.detail).map_err(|error| error.within("detail"))?;
     Ok(Request::Finding(Box::new(finding)))
+}
+
+fn order_of(event: Value) -> Request {
+    match serde_json::from_value::<Envelope>(event) {
+        Ok(Envelope { quell }) => Request::Order(quell),
+        Err(error) => Request::NoOrder(error.to_string()),
+    }
 }
 
 /// The envelope's own time, account and region are not used, so an odd one in them must not cost us the finding; nor may
@@ -52,6 +69,9 @@ mod tests {
         let said = match read(event) {
             Ok(Request::Finding(finding)) => finding.kind.to_string(),
             Ok(Request::Other(what)) => format!("other: {what}"),
+            Ok(Request::Tick) => "tick".to_owned(),
+            Ok(Request::Order(order)) => format!("order: {:?}", order.command),
+            Ok(Request::NoOrder(why)) => format!("no order: {why}"),
             Err(error) => error.to_string(),
         };
         assert_eq!(said, expect);
@@ -68,6 +88,13 @@ mod tests {
         check(envelope, "Recon:EC2/Portscan");
         check(json!({ "detail": finding() }), "Recon:EC2/Portscan");
         check(finding(), "Recon:EC2/Portscan");
+    }
+
+    #[test]
+    fn a_tick_and_an_order_are_no_findings() {
+        check(json!({ "quell": "tick" }), "tick");
+        check(json!({ "quell": { "command": "incidents" } }), "order: Incidents { open: false }");
+        check(json!({ "quell": { "command": "undo" } }), "no order: `incident` is missing");
     }
 
     #[test]

@@ -1,43 +1,236 @@
 //! The story of a finding.
 
+use crate::act::carry_out;
 use crate::aws::{Cloud, Clouds};
 use crate::cloud_error::{CloudError, Kind};
-use crate::execute::execute;
 use crate::finding::Finding;
-use crate::guard;
-use crate::incident::{Incident, Part, StepResult, Verdict};
-use crate::observe::observe;
-use crate::observed::{Observation, Observed};
+use crate::guard::{self, Case, Own};
+use crate::incident::{Beside, Incident, News, Part};
+use crate::ledger::key::CounterKey;
+use crate::ledger::protocol::{Claim, Denied, How, Limit, Occasion};
+use crate::ledger::record::{IncidentRecord, Worker};
+use crate::ledger::{Claimed, Ledger, LedgerError};
+use crate::look_again::look_again;
+use crate::observe::{check, observe};
+use crate::observed::{Checks, Observation, Observed};
 use crate::plan::{NoSteps, Plan};
-use crate::policy::{Decision, Policy, Response, Ruling};
+use crate::policy::{Decision, Fallback, Policy, Response, Ruling};
 use crate::remediation::{Remediation, Route, route, told};
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::time::Instant;
+use tokio::sync::OnceCell;
 
 /// What a finding is answered with.
 #[derive(Debug)]
 pub struct Responder {
     pub clouds: Clouds,
+    pub ledger: Ledger,
     /// The team's policy, or why it cannot be read: then people are told of every finding, and nothing is done.
     pub policy: Result<Policy, String>,
+    /// The SSM parameter that says how far Quell may go.
+    pub kill_switch: Option<String>,
+    /// What is Quell's own, but for who acts, which depends on the account.
+    pub own: Own,
 }
 
-/// Handles one finding until `until`: decides, looks, plans, does, reads back. Telling is the caller's.
+/// One invocation's work: for whom, and until when it may ask AWS for something.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub worker: Worker,
+    pub until: Instant,
+}
+
+/// How the work on a finding ends.
+#[derive(Debug)]
+pub enum Ending {
+    /// People must be told, and then the ledger that they were.
+    Tell(Box<Story>),
+    /// There is nothing to tell: people know, or somebody else is at it.
+    Quiet(Quiet),
+    /// Something that will pass stands in the way, and nothing was done yet.
+    ComeAgain(String),
+}
+
+/// What people are told, and the record of it; none where the ledger could not be written.
+#[derive(Debug)]
+pub struct Story {
+    pub incident: Incident,
+    pub record: Option<IncidentRecord>,
+}
+
+/// Why nobody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quiet {
+    /// Another run is at this incident.
+    Busy,
+    /// It was told before, and nothing is new.
+    Known,
+    /// Everything held is as it was left.
+    Kept,
+}
+
+/// What is asked once for all subjects of a finding, by the first that is looked at.
+type Asked = OnceCell<Checks>;
+
+/// Handles one finding: looks and plans, claims it, does what it may, reads back. Telling is the caller's.
 ///
 /// Never fails: whatever went wrong is in the incident.
-pub async fn respond(responder: &Responder, finding: Finding, until: Instant) -> Incident {
-    let started = Timestamp::now();
-    let parts = join_all(route(&finding).into_iter().map(|route| part(responder, &finding, route, until))).await;
-    let mut incident = Incident { finding, parts, started, contained: None };
-    if matches!(incident.verdict(), Verdict::Contained | Verdict::Partial) {
-        incident.contained = Some(Timestamp::now());
+pub async fn respond(responder: &Responder, finding: Finding, run: &Run) -> Ending {
+    let incident = plan_for(responder, finding, run.until).await;
+    if !incident.finding.is_named() {
+        // Nothing could tell its record from another's; the guards let nothing be done about it.
+        return Ending::Tell(Box::new(Story { incident, record: None }));
     }
+    claim(responder, run, incident, Occasion::Delivery).await
+}
+
+/// Looks at every subject, and says what would be done about it.
+pub async fn plan_for(responder: &Responder, finding: Finding, until: Instant) -> Incident {
+    let started = Timestamp::now();
+    let asked = Asked::new();
+    let parts = route(&finding).into_iter().map(|route| part(responder, &finding, route, &asked, until));
+    let parts = join_all(parts).await;
+    Incident::new(finding, parts, started)
+}
+
+/// Takes the incident, and goes on as the ledger says. Nothing is written in AWS before this is won.
+pub async fn claim(responder: &Responder, run: &Run, incident: Incident, occasion: Occasion) -> Ending {
+    let now = Timestamp::now();
+    let limits = limits(responder, &incident, occasion, now);
+    let claim = Claim { incident, by: run.worker.clone(), occasion, limits, now };
+    match in_time(run, responder.ledger.claim(&claim)).await {
+        Ok(Claimed::Denied(Denied::OverLimit(counter))) => {
+            let incident = held_back(claim.incident, &counter);
+            let claim = Claim { incident, limits: Vec::new(), ..claim };
+            let answer = in_time(run, responder.ledger.claim(&claim)).await;
+            claimed(responder, run, answer, claim.incident).await
+        }
+        answer => claimed(responder, run, answer, claim.incident).await,
+    }
+}
+
+/// A ledger that hangs must leave time for telling people so.
+async fn in_time<T>(run: &Run, asked: impl Future<Output = Result<T, LedgerError>>) -> Result<T, LedgerError> {
+    let answer = tokio::time::timeout_at(run.until.into(), asked).await;
+    answer.unwrap_or_else(|_| Err(CloudError::out_of_time("asking the ledger").into()))
+}
+
+async fn claimed(responder: &Responder, run: &Run, answer: Result<Claimed, LedgerError>, incident: Incident) -> Ending {
+    match answer {
+        Ok(Claimed::Won(record, how)) => go_on(responder, run, *record, how).await,
+        Ok(Claimed::Denied(why)) => denied(why),
+        Err(error) => unrecorded(incident, &error),
+    }
+}
+
+/// Does what the claim was won for.
+pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how: How) -> Ending {
+    match how {
+        // What an earlier run has finished is looked at first: undo has the values of before that run.
+        How::Resumed if record.contained.is_some() => look_again(responder, run, record).await,
+        How::Fresh | How::Resumed | How::Approved => carry_out(responder, run, record).await,
+        How::Again => look_again(responder, run, record).await,
+        How::AskAgain => tell(record),
+        How::Announce => {
+            let Story { mut incident, record } = Story::of(record);
+            incident.beside.repeated = true;
+            Ending::Tell(Box::new(Story { incident, record }))
+        }
+        How::LeftAlone => {
+            let Story { incident, record } = Story::of(record);
+            let incident = Incident { news: Some(News::LeftAlone), ..incident };
+            Ending::Tell(Box::new(Story { incident, record }))
+        }
+    }
+}
+
+/// Tells what the record says.
+#[must_use]
+pub fn tell(record: IncidentRecord) -> Ending {
+    Ending::Tell(Box::new(Story::of(record)))
+}
+
+impl Story {
+    /// The incident as its record has it, and what people can still decide about it.
+    #[must_use]
+    pub fn of(record: IncidentRecord) -> Self {
+        let beside = Beside { approval: record.approval.clone(), ends: record.ends, ..Beside::default() };
+        let incident = Incident { beside, ..record.incident.clone() };
+        Self { incident, record: Some(record) }
+    }
+}
+
+fn denied(why: Denied) -> Ending {
+    match why {
+        Denied::Busy { .. } => Ending::Quiet(Quiet::Busy),
+        Denied::Known(_) | Denied::OtherPlan(_) => Ending::Quiet(Quiet::Known),
+        Denied::Wait { until } => Ending::ComeAgain(format!("a setting is being given back until {until}")),
+        Denied::OverLimit(counter) => Ending::ComeAgain(format!("{counter} is at its limit")),
+    }
+}
+
+/// Without the ledger nothing is changed: what undo needs could not be saved.
+fn unrecorded(mut incident: Incident, error: &LedgerError) -> Ending {
+    let why = format!("the ledger cannot be written, so nothing was changed: {error}");
+    for part in &mut incident.parts {
+        let decision = part.decision.clone();
+        part.decision = decision.lowered_to(Response::Plan, why.clone());
+    }
+    incident.beside.failure = Some(why);
+    Ending::Tell(Box::new(Story { incident, record: None }))
+}
+
+/// The counters that this containment counts for, if it is one.
+fn limits(responder: &Responder, incident: &Incident, occasion: Occasion, now: Timestamp) -> Vec<Limit> {
+    let Ok(policy) = &responder.policy else { return Vec::new() };
+    let limits = policy.limits();
+    let by_time = |decision: &Decision| {
+        occasion == Occasion::Expired && decision.approval.is_some_and(|it| it.fallback == Fallback::Contain)
+    };
+    let acts = |part: &&Part| part.decision.response == Response::Contain || by_time(&part.decision);
+    let changes = |part: &&Part| part.plan.steps().any(|step| !step.change.is_already_so());
+    let contained = incident.parts.iter().filter(acts).filter(changes);
+    let mut counted = BTreeSet::new();
+    for part in contained {
+        let account = &part.plan.subject.at.account;
+        counted.insert((CounterKey::at(account, None, now), limits.per_hour));
+        let name = part.plan.remediation.as_deref();
+        let own = name.and_then(|name| limits.of(name));
+        counted.extend(own.map(|most| (CounterKey::at(account, name, now), most)));
+    }
+    counted.into_iter().map(|(counter, at_most)| Limit { counter, at_most }).collect()
+}
+
+fn held_back(mut incident: Incident, counter: &CounterKey) -> Incident {
+    let of = counter.remediation.as_deref().unwrap_or("containments");
+    let why = format!("account {} had as many {of} this hour as the policy allows", counter.account);
+    for part in &mut incident.parts {
+        let decision = part.decision.clone();
+        part.decision = decision.lowered_to(Response::Approve, why.clone());
+    }
+    incident.news = Some(News::OverLimit { counter: counter.to_string() });
     incident
 }
 
+/// Clients for a place, whose identity was asked: without that nothing is believed, and nothing is written.
+///
+/// # Errors
+/// Why the account cannot be reached, or is another.
+pub async fn cloud_at(
+    responder: &Responder,
+    subject_at: &crate::id::Place,
+    of: &Finding,
+    until: Instant,
+) -> Result<Cloud, CloudError> {
+    let cloud = responder.clouds.at(subject_at, &of.id, until).await?;
+    cloud.verify_identity().await?;
+    Ok(cloud)
+}
+
 /// One subject's part of the story. Subjects do not wait for each other.
-async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, until: Instant) -> Part {
+async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, asked: &Asked, until: Instant) -> Part {
     let Route { subject, remediation } = route;
     let policy = match &responder.policy {
         Ok(policy) => policy,
@@ -48,22 +241,25 @@ async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, until:
     if let Some(why) = stops_at_telling(&before) {
         return only_told(Plan::without_steps(subject, None, NoSteps::NotCovered(why)), rule_of(&before));
     }
-    let (cloud, observation) = look(responder, finding, route, remediation, until).await;
+    let looking = look(responder, finding, route, remediation, until);
+    let ((cloud, observation), checks) = join(looking, checks(responder, policy, finding, asked, until)).await;
     // Tags that could not be read stay unknown: then a rule that asks for them decides nothing, and so nothing is done.
     let tags = observation.as_ref().ok().map(Observed::tags);
     let ruling = policy.rule_for(finding, subject, tags.as_ref());
     if let Some(why) = stops_at_telling(&ruling) {
         return only_told(Plan::without_steps(subject, None, NoSteps::NotCovered(why)), rule_of(&ruling));
     }
-    let plan = plan(finding, route, remediation, observation);
-    let decision = guard::lowered(&ruling, finding, &plan);
-    let results = act(cloud.as_ref(), &plan, &decision, until).await;
-    Part { plan, decision, results }
+    let plan = plan(finding, route, remediation, &observation);
+    let observed = observation.as_ref().ok();
+    let principal = cloud.as_ref().and_then(Cloud::caller).and_then(Own::principal_of);
+    let own = &Own { principal, ..responder.own.clone() };
+    let now = Timestamp::now();
+    let decision = guard::lowered(&Case { finding, plan: &plan, ruling: &ruling, policy, observed, checks, own, now });
+    Part { plan, decision, results: Vec::new() }
 }
 
 fn only_told(plan: Plan, rule: Option<String>) -> Part {
-    let decision = Decision { response: Response::Notify, rule, lowered: None };
-    Part { plan, decision, results: Vec::new() }
+    Part { plan, decision: Decision::new(Response::Notify, rule), results: Vec::new() }
 }
 
 /// Why people are told and nothing is looked at; none where the rule wants more, or depends on tags.
@@ -103,11 +299,24 @@ async fn look(
     (Some(cloud), observation)
 }
 
-fn plan(finding: &Finding, route: Route<'_>, remediation: &Remediation, observation: Observation) -> Plan {
+/// Asks GuardDuty and the kill switch, once for a finding.
+async fn checks<'a>(
+    responder: &Responder,
+    policy: &Policy,
+    finding: &Finding,
+    asked: &'a Asked,
+    until: Instant,
+) -> &'a Checks {
+    let Responder { clouds, kill_switch, .. } = responder;
+    let verify = policy.guards().verify_findings;
+    asked.get_or_init(|| check(clouds, finding, verify, kill_switch.as_deref(), until)).await
+}
+
+fn plan(finding: &Finding, route: Route<'_>, remediation: &Remediation, observation: &Observation) -> Plan {
     let subject = route.subject;
     match observation {
-        Ok(observed) => (remediation.plan)(finding, subject, &observed),
-        Err(error) => Plan::without_steps(subject, Some(remediation.name), unseen(&error)),
+        Ok(observed) => (remediation.plan)(finding, subject, observed),
+        Err(error) => Plan::without_steps(subject, Some(remediation.name), unseen(error)),
     }
 }
 
@@ -118,13 +327,5 @@ fn unseen(error: &CloudError) -> NoSteps {
         Kind::Refused => NoSteps::Refused(why),
         Kind::Transient => NoSteps::NotObserved { why, transient: true },
         Kind::Exists | Kind::Other => NoSteps::NotObserved { why, transient: false },
-    }
-}
-
-/// The only place that asks how far we may go.
-async fn act(cloud: Option<&Cloud>, plan: &Plan, decision: &Decision, until: Instant) -> Vec<StepResult> {
-    match (decision.response, cloud) {
-        (Response::Contain, Some(cloud)) => execute(cloud, plan, until).await,
-        (Response::Contain | Response::Notify | Response::Plan | Response::Approve, _) => Vec::new(),
     }
 }

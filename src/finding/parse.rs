@@ -9,7 +9,7 @@ use super::shape::{Detail, Service};
 use super::subject::{Subject, SubjectKind};
 use super::tolerant::{Loose, Part};
 use super::{Finding, ResourceRole, Severity, resources};
-use crate::id::{AccountId, FindingId, InvalidId, Partition, Place, Region};
+use crate::id::{AccountId, DetectorId, FindingId, InvalidId, Partition, Place, Region};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
@@ -41,6 +41,7 @@ fn read(detail: Value) -> Result<Finding, ParseError> {
         arn: detail.arn.0.unwrap_or_default(),
         kind: required("type", detail.kind)?,
         severity: detail.severity.0.and_then(|value| Severity::try_from(value).ok()).unwrap_or_default(),
+        detector: service.detector_id.0.as_deref().and_then(|id| DetectorId::try_from(id).ok()),
         title: detail.title.0.unwrap_or_default(),
         description: detail.description.0.unwrap_or_default(),
         created: detail.created_at.0,

@@ -39,6 +39,7 @@ pub(super) struct Service {
     /// The schema registry shows the call here too, beside its usual place in `action`.
     pub aws_api_call_action: Loose<ApiCall>,
     pub count: Whole,
+    pub detector_id: Text,
     pub detection: Part<Detection>,
     pub event_first_seen: When,
     pub event_last_seen: When,

@@ -30,7 +30,11 @@ impl FromStr for IncidentId {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let mut parts = text.splitn(3, '/');
-        let mut next = || parts.next().ok_or(InvalidId { kind: "incident id (account/region/finding)" });
+        let mut next = || {
+            parts
+                .next()
+                .ok_or(InvalidId { kind: "incident id: write ACCOUNT/REGION/FINDING, as \"quell incidents\" lists it" })
+        };
         let (account, region, finding) = (next()?, next()?, next()?);
         Ok(Self { account: account.try_into()?, region: region.try_into()?, finding: finding.try_into()? })
     }

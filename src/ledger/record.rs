@@ -3,6 +3,7 @@
 
 use super::key::{HoldKey, IncidentId};
 use crate::incident::{Incident, Verdict};
+use crate::policy::Fallback;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -122,14 +123,6 @@ pub struct Undo {
     /// The settings to let go; all of them were asked for when `whole`.
     pub keys: Vec<HoldKey>,
     pub whole: bool,
-}
-
-/// What happens when nobody decides in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fallback {
-    Contain,
-    Abandon,
 }
 
 /// A line of an incident's history.

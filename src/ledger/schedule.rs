@@ -1,6 +1,7 @@
 //! When an incident is looked at again, and what for.
 
-use super::record::{Fallback, IncidentRecord, Status};
+use super::record::{IncidentRecord, Status};
+use crate::policy::Fallback;
 use jiff::{SignedDuration, Timestamp};
 
 /// Seconds after containment at which it is looked at again: soon, since an attacker with IAM rights takes a deny policy

@@ -4,11 +4,12 @@
 //! what Slack and Teams show of a message. Whatever is cut here is in the e-mail.
 
 use super::escape::{code, defanged, is_pasteable, markdown, sentence};
-use super::facts::{Row, ToDo, rows, to_do, worst_first};
+use super::facts::{Row, ToDo, rows, to_do, told_of};
 use super::text::{became, nothing, of_remote};
 use super::{fit, words};
 use crate::finding::Remote;
 use crate::incident::{Incident, Part};
+use crate::ledger::key::IncidentId;
 use crate::plan::NoSteps;
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ const STEPS: usize = 9;
 #[must_use]
 pub fn chat(incident: &Incident) -> Value {
     let finding = &incident.finding;
-    let parts = worst_first(incident);
+    let parts = told_of(incident);
     let headline = markdown(&words::headline(incident));
     json!({
         "version": "1.0",
@@ -29,7 +30,7 @@ pub fn chat(incident: &Incident) -> Value {
             "textType": "client-markdown",
             "title": fit::text(&headline, TITLE),
             "description": description(incident, &parts),
-            "nextSteps": next_steps(&to_do(&parts)),
+            "nextSteps": next_steps(incident, &to_do(&parts)),
             "keywords": [
                 incident.verdict().token(),
                 finding.severity.band().as_str(),
@@ -57,6 +58,7 @@ fn description(incident: &Incident, parts: &[&Part]) -> String {
         format!("*Act:* {}", words::act(incident, has_steps)),
         format!("*GuardDuty says:* {}", code(&defanged(&finding.title, 200))),
     ];
+    lines.extend(words::news(incident).iter().map(|news| format!("*News:* {}", markdown(&fit::text(news, 400)))));
     lines.extend(finding.last_seen.map(|seen| format!("*Last seen:* {}", words::second(seen))));
     let from = |remote: &Remote| vec![format!("*From:* {}", code(&of_remote(remote)))];
     lines.extend(fit::lines(&finding.remotes, 300, from));
@@ -82,8 +84,12 @@ fn withheld((part, none): &(&Part, &NoSteps)) -> Vec<String> {
     vec![format!("• {subject}: {}: {}", nothing(none), markdown(&sentence(none.why(), 200)))]
 }
 
-fn next_steps(steps: &[ToDo]) -> Vec<String> {
-    let mut lines: Vec<String> = steps.iter().take(STEPS).map(next_step).collect();
+fn next_steps(incident: &Incident, steps: &[ToDo]) -> Vec<String> {
+    let id = IncidentId::of(&incident.finding);
+    let decide = incident.beside.approval.as_ref().map(|approval| {
+        format!("Decide until {}: `quell approve {id}` or `quell reject {id}`", words::second(approval.expires))
+    });
+    let mut lines: Vec<String> = decide.into_iter().chain(steps.iter().take(STEPS).map(next_step)).collect();
     if steps.len() > STEPS {
         lines.push(format!("{} more in the e-mail", steps.len() - STEPS));
     }

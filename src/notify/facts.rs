@@ -2,9 +2,9 @@
 
 use crate::change::Change;
 use crate::id::Place;
-use crate::incident::{Incident, Outcome, Part, StepResult};
+use crate::incident::{Incident, News, Outcome, Part, StepResult, Verdict};
 use crate::plan::Step;
-use crate::policy::Response;
+use crate::policy::{Refusal, Response};
 use std::collections::BTreeSet;
 use std::iter;
 
@@ -13,6 +13,15 @@ pub(super) fn worst_first(incident: &Incident) -> Vec<&Part> {
     let mut parts: Vec<&Part> = incident.parts.iter().collect();
     parts.sort_by_cached_key(|part| part.verdict());
     parts
+}
+
+/// The parts that people are told of, the worst first. What was given back no longer holds: then only that is told.
+pub(super) fn told_of(incident: &Incident) -> Vec<&Part> {
+    if is_given_back(incident) { Vec::new() } else { worst_first(incident) }
+}
+
+pub(super) fn is_given_back(incident: &Incident) -> bool {
+    matches!(incident.news, Some(News::GivenBack { .. }))
 }
 
 /// One step of a part's plan, and what became of it.
@@ -81,24 +90,23 @@ pub(super) struct ToDo<'a> {
 pub(super) fn to_do<'a>(parts: &[&'a Part]) -> Vec<ToDo<'a>> {
     let mut all: Vec<ToDo> = Vec::new();
     for part in parts {
-        all.extend(rows_of(part).into_iter().filter(|row| is_open(*row)).filter_map(by_hand));
         let at = &part.plan.subject.at;
+        if part.decision.refused == Some(Refusal::MadeUp) {
+            let say = "Find out who put this finding on Quell's event bus, or invoked its function. Do nothing about \
+                what it names.";
+            all.push(ToDo { at, say: say.to_owned(), commands: Vec::new() });
+            continue;
+        }
+        // What waits for a person is done by approving it; by hand, Quell would not know of it.
+        let waits = part.verdict() == Verdict::WaitingForApproval;
+        let open = |row: &Row| is_open(*row) && !waits;
+        all.extend(rows_of(part).into_iter().filter(open).filter_map(by_hand));
         for manual in &part.plan.manual {
             let commands = manual.command.iter().cloned().collect();
             all.push(ToDo { at, say: manual.say.clone(), commands });
         }
     }
     without_repeats(all)
-}
-
-/// The way back for each change that was made, the last first.
-pub(super) fn way_back<'a>(parts: &[&'a Part]) -> Vec<ToDo<'a>> {
-    let changed = |row: &Row| matches!(row.outcome, Some(Outcome::Changed));
-    let undo = |row: Row<'a>| {
-        let undo = row.change.undo();
-        ToDo { at: row.at, say: undo.to_string(), commands: undo.commands() }
-    };
-    rows(parts, true).into_iter().filter(changed).map(undo).filter(|undo| !undo.commands.is_empty()).rev().collect()
 }
 
 fn is_open(row: Row) -> bool {

@@ -7,7 +7,8 @@ use super::facts::{Row, rows_of, worst_first};
 use super::text::became;
 use super::{fit, words};
 use crate::finding::{Finding, LocalPort, Remote, Subject};
-use crate::incident::{Incident, Outcome, Part};
+use crate::incident::{Incident, News, Outcome, Part, Returned};
+use crate::ledger::key::IncidentId;
 use crate::plan::{Manual, NoSteps};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -30,11 +31,24 @@ pub fn json(incident: &Incident) -> Value {
         "contained": incident.contained,
         "seconds_to_contain": incident.seconds_to_contain(),
         "worth_retrying": incident.is_worth_retrying(),
+        "incident": IncidentId::of(&incident.finding),
+        "news": words::news(incident),
+        "repeated": incident.beside.repeated,
+        "approval": incident.beside.approval,
+        "ends": incident.beside.ends,
+        "given_back": given_back(incident),
         "finding": of_finding(&incident.finding),
         "parts": parts,
         "parts_left_out": more,
         "links": { "console": words::console(&incident.finding) },
     })
+}
+
+/// Each setting that was to be given back; none where nothing was.
+fn given_back(incident: &Incident) -> Value {
+    let Some(News::GivenBack { settings, .. }) = &incident.news else { return Value::Null };
+    let one = |it: &Returned| json!({ "setting": fit::text(&it.setting, LINE), "became": fit::text(&it.became, LINE), "is_back": it.is_back });
+    fit::values(settings, 20_000, one).0.into()
 }
 
 fn of_finding(finding: &Finding) -> Value {
@@ -100,14 +114,15 @@ fn of_part(part: &Part) -> Value {
         "remediation": plan.remediation.as_ref().map(|name| fit::text(name, 64)),
         "response": part.decision.response,
         "rule": part.decision.rule.as_ref().map(|rule| fit::text(rule, 200)),
-        "lowered": part.decision.lowered.as_ref().map(|why| fit::text(why, LINE)),
+        "lowered": part.decision.lowered.iter().map(|why| fit::text(why, LINE)).collect::<Vec<_>>(),
         "no_steps": plan.no_steps.as_ref().map(of_no_steps),
         "changes": changes,
         "changes_left_out": changes_left_out,
         "manual": manual,
         "manual_left_out": manual_left_out,
         "residual": sentences(&plan.residual),
-        "notes": sentences(&plan.notes),
+        "notes": sentences(&[plan.notes.as_slice(), part.decision.notes.as_slice()].concat()),
+        "blast_radius": { "count": plan.blast.count, "says": sentences(&plan.blast.says), "unread": sentences(&plan.blast.unread) },
     })
 }
 

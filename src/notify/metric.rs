@@ -1,11 +1,16 @@
 //! The numbers, in CloudWatch's embedded metric format.
 
 use crate::finding::FindingType;
-use crate::incident::{Incident, Outcome};
+use crate::incident::{Incident, News, Outcome};
 use crate::plan::NoSteps;
+use crate::policy::Refusal;
 use serde_json::{Value, json};
 
 const NAMESPACE: &str = "Quell";
+
+/// What alarms watch: types that nobody knows, steps that failed, findings over the hour's limit, settings that somebody
+/// opened again, findings that GuardDuty did not send.
+const COUNTED: [&str; 5] = ["UnknownFindingTypes", "Failures", "OverLimit", "Reopened", "MadeUp"];
 
 /// Renders the metrics, as an object to be printed on one line of its own.
 ///
@@ -17,7 +22,7 @@ pub fn metrics(incident: &Incident) -> Value {
     let count = |name: &str| json!({ "Name": name, "Unit": "Count" });
     let mut directives = vec![
         by(&[&["Service"], &["Verdict"], &["TypeFamily"]], json!([count("Findings")])),
-        by(&[&["Service"]], json!([count("UnknownFindingTypes"), count("Failures")])),
+        by(&[&["Service"]], json!(COUNTED.map(count))),
     ];
     let seconds = incident.seconds_to_contain();
     if seconds.is_some() {
@@ -33,6 +38,9 @@ pub fn metrics(incident: &Incident) -> Value {
         "Findings": 1,
         "UnknownFindingTypes": u8::from(!kind.is_known()),
         "Failures": failures(incident),
+        "OverLimit": u8::from(matches!(incident.news, Some(News::OverLimit { .. }))),
+        "Reopened": u8::from(matches!(incident.news, Some(News::Reopened { .. }))),
+        "MadeUp": u8::from(incident.parts.iter().any(|part| part.decision.refused == Some(Refusal::MadeUp))),
         "finding": incident.finding.id,
     });
     if let (Some(seconds), Some(fields)) = (seconds, metrics.as_object_mut()) {

@@ -29,6 +29,7 @@ fn incident(parts: Vec<Part>) -> Incident {
         arn: "arn:aws:guardduty:eu-west-1:111122223333:detector/d/finding/16afba5c5c43e07c9e3e5e2e544e95df".to_owned(),
         kind: FindingType::try_from("UnauthorizedAccess:IAMUser/TorIPCaller".to_owned()).unwrap(),
         severity: Severity::try_from(5.0).unwrap(),
+        detector: None,
         at: at(),
         title: "The API ListBuckets was invoked from a Tor exit node.".to_owned(),
         description: "The API ListBuckets was invoked from the Tor exit node 198.51.100.23.".to_owned(),
@@ -52,7 +53,7 @@ fn incident(parts: Vec<Part>) -> Incident {
     };
     let contained = parts.iter().any(|part| part.results.iter().any(|result| result.outcome.holds()));
     let contained = contained.then(|| "2026-11-21T03:00:02.4Z".parse().unwrap());
-    Incident { finding, parts, started: "2026-11-21T03:00:00Z".parse().unwrap(), contained }
+    Incident { contained, ..Incident::new(finding, parts, "2026-11-21T03:00:00Z".parse().unwrap()) }
 }
 
 fn subject(kind: SubjectKind) -> Subject {
@@ -100,7 +101,7 @@ fn instance_plan(interfaces: &[&'static str]) -> Plan {
 fn part(plan: Plan, response: Response, outcomes: Vec<Outcome>) -> Part {
     let changes = plan.steps().map(|step| step.change.clone());
     let results = changes.zip(outcomes).map(|(change, outcome)| StepResult { change, outcome }).collect();
-    Part { plan, decision: Decision { response, rule: Some("keys".to_owned()), lowered: None }, results }
+    Part { plan, decision: Decision::new(response, Some("keys".to_owned())), results }
 }
 
 fn without_steps(subject: &Subject, why: NoSteps) -> Part {

@@ -1,10 +1,11 @@
 //! The sentences that every message shares: what is true now, and whether people have to act.
 
-use super::escape::{ascii, defanged};
-use super::facts::{Tally, tally, worst_first};
+use super::escape::{ascii, defanged, sentence};
+use super::facts::{Tally, is_given_back, tally, worst_first};
 use crate::finding::{Finding, FindingType};
 use crate::id::Place;
-use crate::incident::{Incident, Verdict};
+use crate::incident::{Incident, News, Returned, Verdict};
+use crate::policy::Refusal;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashSet};
 
@@ -40,6 +41,9 @@ pub(super) fn sms(incident: &Incident) -> String {
 
 /// What of the plan holds, and nothing that was not read back.
 pub(super) fn standing(incident: &Incident) -> String {
+    if let Some(News::GivenBack { settings, others, .. }) = &incident.news {
+        return given_back(settings, *others);
+    }
     let Tally { planned, tried, holding, already } = tally(incident);
     let changes = count(planned, "change");
     let hold = if holding == 1 { "holds" } else { "hold" };
@@ -52,6 +56,13 @@ pub(super) fn standing(incident: &Incident) -> String {
         (1, _, _) => format!("The one planned change holds, read back{}{}.", read_back(incident), so_before(already)),
         _ => format!("{holding} of {changes} {hold}, read back{}{}.", read_back(incident), so_before(already)),
     }
+}
+
+fn given_back(settings: &[Returned], others: usize) -> String {
+    let back = settings.iter().filter(|setting| setting.is_back).count();
+    let are = if back == 1 { "is" } else { "are" };
+    let others = if others == 0 { String::new() } else { format!(" {} was not asked for.", count(others, "other")) };
+    format!("{back} of {} {are} as before.{others}", count(settings.len(), "setting"))
 }
 
 fn so_before(already: usize) -> String {
@@ -91,8 +102,10 @@ pub(super) fn urgency(incident: &Incident) -> Urgency {
     match incident.verdict() {
         Verdict::NotContained | Verdict::Partial | Verdict::Failed | Verdict::Refused => Urgency::Now,
         Verdict::WaitingForApproval | Verdict::Planned => Urgency::Decide,
-        Verdict::Told => Urgency::Look,
-        Verdict::Contained | Verdict::Gone | Verdict::NothingToDo => Urgency::None,
+        Verdict::Told | Verdict::PartlyReleased => Urgency::Look,
+        Verdict::Contained | Verdict::Gone | Verdict::NothingToDo | Verdict::Released | Verdict::Rejected => {
+            Urgency::None
+        }
     }
 }
 
@@ -101,6 +114,15 @@ pub(super) fn act(incident: &Incident, has_steps: bool) -> &'static str {
     if incident.finding.sample {
         return "No. GuardDuty made this sample finding for a test.";
     }
+    match incident.parts.iter().filter_map(|part| part.decision.refused).min() {
+        Some(Refusal::MadeUp) => {
+            return "Yes, now. Whoever made this finding up wants something done that nobody else does.";
+        }
+        Some(Refusal::Protected) => {
+            return "Yes, decide now. Quell keeps off what is protected; what a person can do is below.";
+        }
+        None => {}
+    }
     match (incident.verdict(), has_steps) {
         (Verdict::NotContained | Verdict::Partial | Verdict::Failed | Verdict::Refused, true) => {
             "Yes, now. Quell did not contain it, or not all of it; what to do is below."
@@ -108,13 +130,50 @@ pub(super) fn act(incident: &Incident, has_steps: bool) -> &'static str {
         (Verdict::NotContained | Verdict::Partial | Verdict::Failed | Verdict::Refused, false) => {
             "Yes, now. Quell did not contain it and has no steps to offer; start from the finding (LINKS)."
         }
-        (Verdict::WaitingForApproval, _) => "Yes, decide now. Nothing happens until a person does it.",
+        (Verdict::WaitingForApproval, _) => "Yes, decide now. Approve or reject it; the commands are below.",
+        (Verdict::PartlyReleased, _) => "Look at what did not come back; why is below.",
+        (Verdict::Released, _) => "No. What Quell had changed is given back.",
+        (Verdict::Rejected, _) => "No. Quell changes nothing.",
         (Verdict::Planned, _) => "Yes, decide now. Quell may only plan here; nothing happens until a person does it.",
         (Verdict::Told, _) => "Yes, look at it. Quell contains nothing here.",
         (Verdict::Contained, true) => "Not at once. The next steps are below.",
         (Verdict::Contained, false) => "Not at once. Find out how it came about.",
         (Verdict::Gone, _) => "Not to contain it. Find out what it was used for while it was there.",
         (Verdict::NothingToDo, _) => "No.",
+    }
+}
+
+/// When containment ends by itself.
+pub(super) fn ends(incident: &Incident) -> Option<String> {
+    let ends = incident.beside.ends.filter(|_| incident.contained.is_some() && !is_given_back(incident))?;
+    Some(format!("{}; then Quell gives back what it changed.", second(ends)))
+}
+
+/// Why people hear of it once more, a sentence each.
+pub(super) fn news(incident: &Incident) -> Vec<String> {
+    let failure = incident.beside.failure.as_ref().map(|why| sentence(why, 600));
+    let repeated = "You may have been told this before; it is not known whether that message went out.";
+    let repeated = incident.beside.repeated.then(|| repeated.to_owned());
+    failure.into_iter().chain(repeated).chain(incident.news.as_ref().map(new)).collect()
+}
+
+fn new(news: &News) -> String {
+    match news {
+        News::More => "GuardDuty saw it again, and there was more to contain.".to_owned(),
+        News::Reopened { settings } => format!(
+            "Somebody had set it back, and it was contained again: {}. Whoever did it has rights to: find out who.",
+            settings.iter().map(|setting| defanged(setting, 120)).collect::<Vec<_>>().join(", ")
+        ),
+        News::LeftAlone => {
+            "GuardDuty saw it again; it is left alone, since a person gave back what was contained. This \
+                            is said once."
+                .to_owned()
+        }
+        News::AskAgain => "What would be done is no longer what was shown; look again, and decide again.".to_owned(),
+        News::OverLimit { counter } => format!("The limit of the hour is reached ({}).", defanged(counter, 120)),
+        News::Approved { by } => format!("Approved by {}.", defanged(by, 200)),
+        News::Rejected { by } => format!("Rejected: {}.", defanged(by, 200)),
+        News::GivenBack { by, .. } => format!("Undone by {}.", defanged(by, 200)),
     }
 }
 

@@ -3,10 +3,11 @@
 use super::instance::{State, interfaces_of, state_of};
 use crate::aws::Cloud;
 use crate::cloud_error::CloudError;
-use crate::id::{GroupId, InstanceId};
-use crate::observed::Exposure;
+use crate::id::{GroupId, InstanceId, InterfaceId};
+use crate::observed::{Exposure, Neighbour, Neighbours};
 use crate::setting::rules::rules_of;
-use futures_util::future::try_join3;
+use aws_sdk_ec2::types::{Filter, NetworkInterface};
+use futures_util::future::{join, try_join3};
 use std::collections::BTreeSet;
 
 pub const PERMISSIONS: &[&str] =
@@ -15,16 +16,56 @@ pub const PERMISSIONS: &[&str] =
 /// As many as an instance of fifteen interfaces can have; a finding that names more is not believed.
 const HINTS: usize = 75;
 
+/// The most interfaces that EC2 gives at once.
+const ONE_ANSWER: i32 = 1000;
+
 /// Reads the rules of the groups that the finding saw beside the instance itself, to save a round trip; groups that
 /// the instance has got since are read after.
 pub async fn observe(cloud: &Cloud, id: &InstanceId, hinted: &[GroupId]) -> Result<Exposure, CloudError> {
     let hinted: BTreeSet<GroupId> = hinted.iter().take(HINTS).cloned().collect();
-    let (state, interfaces, mut rules) =
-        try_join3(state_of(cloud, id), interfaces_of(cloud, id), rules_of(cloud, &hinted)).await?;
+    let reading = try_join3(state_of(cloud, id), interfaces_of(cloud, id), rules_of(cloud, &hinted));
+    let (read, neighbours) = join(reading, neighbours_of(cloud, id, &hinted)).await;
+    let (state, interfaces, mut rules) = read?;
     let groups: BTreeSet<GroupId> = interfaces.iter().flat_map(|interface| interface.groups.clone()).collect();
     let missing = groups.difference(&hinted).cloned().collect();
-    rules.extend(rules_of(cloud, &missing).await?);
+    let (more_rules, more_neighbours) = join(rules_of(cloud, &missing), neighbours_of(cloud, id, &missing)).await;
+    rules.extend(more_rules?);
     rules.retain(|group, _| groups.contains(group));
+    let neighbours = neighbours.and_then(|some| Ok(together(some, more_neighbours?)));
     let State { name, tags } = state;
-    Ok(Exposure { id: id.clone(), state: name, interfaces, rules, tags })
+    Ok(Exposure { id: id.clone(), state: name, interfaces, rules, neighbours, tags })
+}
+
+/// The interfaces of others that have one of these groups. One answer, and no more: a group that a thousand interfaces
+/// share needs no exact count, and whoever waits for one is attacked meanwhile.
+async fn neighbours_of(cloud: &Cloud, id: &InstanceId, groups: &BTreeSet<GroupId>) -> Result<Neighbours, CloudError> {
+    if groups.is_empty() {
+        return Ok(Neighbours::default());
+    }
+    let groups = groups.iter().map(ToString::to_string).collect();
+    let filter = Filter::builder().name("group-id").set_values(Some(groups)).build();
+    let call = cloud.ec2.describe_network_interfaces().filters(filter).max_results(ONE_ANSWER);
+    let answer = call.send().await.map_err(|error| CloudError::new("ec2:DescribeNetworkInterfaces", &error))?;
+    let others = answer.network_interfaces().iter().filter_map(neighbour);
+    Ok(Neighbours {
+        interfaces: others.filter(|other| other.instance.as_ref() != Some(id)).collect(),
+        more: answer.next_token().is_some(),
+    })
+}
+
+fn neighbour(found: &NetworkInterface) -> Option<Neighbour> {
+    let instance = found.attachment().and_then(|attachment| attachment.instance_id());
+    let groups = found.groups().iter().filter_map(|group| GroupId::try_from(group.group_id()?).ok());
+    Some(Neighbour {
+        id: InterfaceId::try_from(found.network_interface_id()?).ok()?,
+        instance: instance.and_then(|id| InstanceId::try_from(id).ok()),
+        kind: found.interface_type().map_or_else(|| "interface".to_owned(), |kind| kind.as_str().to_owned()),
+        groups: groups.collect(),
+    })
+}
+
+fn together(mut some: Neighbours, others: Neighbours) -> Neighbours {
+    some.interfaces.extend(others.interfaces);
+    some.more |= others.more;
+    some
 }

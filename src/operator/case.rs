@@ -2,11 +2,13 @@
 
 use super::exit::Failure;
 use crate::finding::Finding;
-use crate::guard;
+use crate::guard::{self, Case, Own};
+use crate::observed::{Checks, KillSwitch, Observed, Verification};
 use crate::plan::Plan;
 use crate::policy::{Decision, Policy, Response, Ruling};
 use crate::remediation;
 use crate::request::{self, Request};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::io::Read;
 use std::path::Path;
@@ -47,6 +49,7 @@ fn read(text: &str) -> Result<Finding, String> {
     match request::read(only(event)?).map_err(|error| format!("the finding cannot be read: {error}"))? {
         Request::Finding(finding) => Ok(*finding),
         Request::Other(what) => Err(format!("holds no finding, but: {what}")),
+        Request::Tick | Request::Order(_) | Request::NoOrder(_) => Err("holds an order, and no finding".to_owned()),
     }
 }
 
@@ -61,19 +64,25 @@ fn only(mut event: Value) -> Result<Value, String> {
     }
 }
 
-/// What the policy's ruling comes to for this plan, after the guards that need no look at AWS. Where no remediation
-/// made the plan, people are told.
+/// What the policy's ruling comes to for this plan. Where no remediation made the plan, people are told. GuardDuty and the
+/// kill switch are the function's to ask, and who it runs as is not known here.
 #[must_use]
-pub fn decided(ruling: &Ruling, finding: &Finding, plan: &Plan) -> Decision {
+pub fn decided(
+    policy: &Policy,
+    ruling: &Ruling,
+    finding: &Finding,
+    plan: &Plan,
+    observed: Option<&Observed>,
+) -> Decision {
+    let checks = Checks { verification: Verification::NotAsked, kill_switch: KillSwitch::Open };
+    let (own, now) = (Own::default(), Timestamp::now());
     match (&plan.remediation, ruling) {
-        (Some(_), _) => guard::lowered(ruling, finding, plan),
-        (None, Ruling::Decided { rule, .. }) => told(rule.clone()),
-        (None, Ruling::NeedsTags) => told(None),
+        (Some(_), _) => {
+            guard::lowered(&Case { finding, plan, ruling, policy, observed, checks: &checks, own: &own, now })
+        }
+        (None, Ruling::Decided { rule, .. }) => Decision::new(Response::Notify, rule.clone()),
+        (None, Ruling::NeedsTags) => Decision::new(Response::Notify, None),
     }
-}
-
-fn told(rule: Option<String>) -> Decision {
-    Decision { response: Response::Notify, rule, lowered: None }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub struct Row {
     /// None where people are told, and nothing is planned.
     pub remediation: Option<&'static str>,
     /// Why less happens than the rule wants.
-    pub lowered: Option<String>,
+    pub lowered: Vec<String>,
 }
 
 /// Shows what would happen.
@@ -66,9 +66,9 @@ fn row(policy: &Policy, finding: &Finding, route: Route<'_>, tags: Option<&Tags>
     let plan = remediation.map_or_else(|| told(finding, subject), |it| Plan::new(subject, it.name));
     let name = remediation.map(|remediation| remediation.name);
     if ruling == Ruling::NeedsTags && name.is_some() {
-        return Row { finding_type, about, rule: None, response: None, remediation: name, lowered: None };
+        return Row { finding_type, about, rule: None, response: None, remediation: name, lowered: Vec::new() };
     }
-    let Decision { response, rule, lowered } = decided(&ruling, finding, &plan);
+    let Decision { response, rule, lowered, .. } = decided(policy, &ruling, finding, &plan, None);
     let remediation = name.filter(|_| response > Response::Notify);
     Row { finding_type, about, rule, response: Some(response), remediation, lowered }
 }
@@ -95,7 +95,7 @@ fn cells(kind: &str, row: &Row) -> Vec<Cell> {
         kind.into(),
         (*about).into(),
         rule.as_deref().unwrap_or("-").into(),
-        if lowered.is_some() { format!("{response}, lowered").into() } else { response.into() },
+        if lowered.is_empty() { response.into() } else { format!("{response}, lowered").into() },
         remediation.unwrap_or("told").into(),
     ]
 }

@@ -2,6 +2,7 @@
 
 use super::cli::Supposed;
 use crate::finding::{Band, Finding, FindingType, known_types, parse};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 const ID: &str = "00000000000000000000000000000000";
@@ -21,7 +22,7 @@ fn of(kind: &FindingType, supposed: &Supposed, region: &str) -> Vec<Finding> {
     };
     let finding = |role: &&str| {
         parse(json!({
-            "id": ID, "accountId": supposed.account, "region": region, "type": kind, "severity": severity,
+            "id": ID, "updatedAt": Timestamp::now(), "accountId": supposed.account, "region": region, "type": kind, "severity": severity,
             "resource": resource(kind), "service": service(kind, role),
         }))
     };

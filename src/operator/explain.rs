@@ -61,7 +61,7 @@ fn why(policy: &Policy, finding: &Finding, route: Route<'_>) -> Why {
     let ruling = policy.rule_for(finding, subject, None);
     let plan = remediation.map_or_else(|| told(finding, subject), |it| Plan::new(subject, it.name));
     let open = ruling == Ruling::NeedsTags && remediation.is_some();
-    let decision = (!open).then(|| decided(&ruling, finding, &plan));
+    let decision = (!open).then(|| decided(policy, &ruling, finding, &plan, None));
     Why {
         subject: subject.kind.to_string(),
         rule: of_rule(&ruling),
@@ -79,8 +79,8 @@ fn of_rule(ruling: &Ruling) -> String {
             "depends on tags: a rule that could decide asks for them, and only AWS knows them".to_owned()
         }
         Ruling::Decided { rule: None, .. } => "no rule matches: people are told, and no more".to_owned(),
-        Ruling::Decided { response, rule: Some(rule), remediations: None } => format!("\"{rule}\" says {response}"),
-        Ruling::Decided { response, rule: Some(rule), remediations: Some(names) } => {
+        Ruling::Decided { response, rule: Some(rule), remediations: None, .. } => format!("\"{rule}\" says {response}"),
+        Ruling::Decided { response, rule: Some(rule), remediations: Some(names), .. } => {
             format!("\"{rule}\" says {response}, by {}", names.join(" or "))
         }
     }
@@ -96,10 +96,10 @@ fn of_remediation(remediation: Option<&Remediation>, plan: &Plan) -> String {
 
 fn of_guards(remediation: Option<&Remediation>, decision: Option<&Decision>) -> String {
     let looking = "what AWS shows of it may still lower the response";
-    match (remediation, decision.map(|decision| (decision.response, &decision.lowered))) {
+    match (remediation, decision.map(|decision| (decision.response, decision.lowered.join("; ")))) {
         (None, _) => "none is needed: nothing is changed".to_owned(),
-        (Some(_), Some((response, Some(why)))) => format!("lowered to {response}: {why}"),
-        (Some(_), Some((_, None))) => format!("none that needs no look at AWS lowers it; {looking}"),
+        (Some(_), Some((_, why))) if why.is_empty() => format!("none that needs no look at AWS lowers it; {looking}"),
+        (Some(_), Some((response, why))) => format!("lowered to {response}: {why}"),
         (Some(_), None) => format!("not asked before the tags are known; {looking}"),
     }
 }

@@ -83,7 +83,7 @@ fn unseen(error: &CloudError) -> NoSteps {
 fn part(policy: &Policy, finding: &Finding, subject: &Subject, plan: Plan, observed: Option<&Observed>) -> Part {
     let tags = observed.map(Observed::tags);
     let ruling = policy.rule_for(finding, subject, tags.as_ref());
-    let decision = decided(&ruling, finding, &plan);
+    let decision = decided(policy, &ruling, finding, &plan, observed);
     Part { plan, decision }
 }
 
@@ -129,17 +129,14 @@ fn of_part(part: &Part, number: usize) -> Vec<Section> {
 }
 
 fn responds(decision: &Decision) -> String {
-    let Decision { response, rule: _, lowered } = decision;
+    let Decision { response, lowered, .. } = decision;
     let means = match response {
         Response::Notify => "notify: people would be told, and nothing done",
         Response::Plan => "plan: this would be shown, and not done",
         Response::Approve => "approve: this would wait for a person",
         Response::Contain => "contain: this would be done",
     };
-    match lowered {
-        Some(why) => format!("{means} (lowered: {why})"),
-        None => means.to_owned(),
-    }
+    if lowered.is_empty() { means.to_owned() } else { format!("{means} (lowered: {})", lowered.join("; ")) }
 }
 
 fn no_steps(why: &NoSteps) -> String {

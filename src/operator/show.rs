@@ -33,7 +33,7 @@ fn report(answer: Value) -> Report {
 }
 
 fn of_incident(incident: &Incident, status: Option<&str>) -> Vec<Section> {
-    let Incident { finding, parts, started, contained } = incident;
+    let Incident { finding, parts, started, contained, news: _, beside: _ } = incident;
     let verdict = incident.verdict();
     let mut facts = about(finding);
     facts.extend(status.map(|status| ("Status", status.to_owned())));
@@ -53,7 +53,7 @@ fn of_part(part: &Part, number: usize) -> Vec<Section> {
     let Part { plan, decision, results: tried } = part;
     let rule = decision.rule.as_ref().map_or_else(|| "no rule decides".to_owned(), |rule| format!("\"{rule}\""));
     let mut facts = vec![("Verdict", part.verdict().to_string()), ("Rule", format!("{rule}: {}", decision.response))];
-    facts.extend(decision.lowered.as_ref().map(|why| ("Lowered", why.clone())));
+    facts.extend(decision.lowered.iter().map(|why| ("Lowered", why.clone())));
     facts.extend(plan.remediation.as_ref().map(|name| ("Remediation", name.clone())));
     facts.extend(plan.no_steps.as_ref().map(NoSteps::why).map(|why| ("No steps", why.to_owned())));
     let entries = if tried.is_empty() { steps(plan.steps(), number) } else { results(tried, number) };

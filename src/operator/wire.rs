@@ -4,16 +4,14 @@
 //! of an older release still shows what a newer function says.
 
 use crate::change::Value;
-use crate::finding::{Finding, Severity};
-use crate::id::{AccountId, FindingId, Region};
+use crate::finding::Severity;
 use crate::incident::StepResult;
+pub use crate::ledger::key::IncidentId;
 use crate::plan::Step;
 use crate::setting::Setting;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::num::NonZeroUsize;
-use std::str::FromStr;
 
 /// The event that the function is invoked with: `{"quell": {"command": "undo", "incident": "…", "by": "…"}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,15 +42,6 @@ pub enum Command {
     Approve { incident: IncidentId },
     /// Answered with [`Acted`].
     Reject { incident: IncidentId },
-}
-
-/// An incident's id, `ACCOUNT/REGION/FINDING`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct IncidentId {
-    pub account: AccountId,
-    pub region: Region,
-    pub finding: FindingId,
 }
 
 /// What the function answers: `{"ok": …}`, or `{"error": "what is wrong with the order"}`.
@@ -161,8 +150,6 @@ pub enum Misfit {
     NoIncident,
     #[error("`{0}` does not go with this command")]
     Odd(&'static str),
-    #[error("{0:?} is no incident: write ACCOUNT/REGION/FINDING, as \"quell incidents\" lists it")]
-    NoId(String),
 }
 
 impl TryFrom<Flat> for Order {
@@ -203,51 +190,6 @@ impl From<Order> for Flat {
             Command::Approve { incident } => flat(Verb::Approve, Some(incident)),
             Command::Reject { incident } => flat(Verb::Reject, Some(incident)),
         }
-    }
-}
-
-impl IncidentId {
-    /// The incident that a finding leads to.
-    #[must_use]
-    pub fn of(finding: &Finding) -> Self {
-        let Finding { id, at, .. } = finding;
-        Self { account: at.account.clone(), region: at.region.clone(), finding: id.clone() }
-    }
-}
-
-impl FromStr for IncidentId {
-    type Err = Misfit;
-    fn from_str(text: &str) -> Result<Self, Misfit> {
-        let read = || {
-            let (account, rest) = text.split_once('/')?;
-            let (region, finding) = rest.split_once('/')?;
-            Some(Self {
-                account: account.try_into().ok()?,
-                region: region.try_into().ok()?,
-                finding: finding.try_into().ok()?,
-            })
-        };
-        read().ok_or_else(|| Misfit::NoId(text.chars().take(200).collect()))
-    }
-}
-
-impl TryFrom<String> for IncidentId {
-    type Error = Misfit;
-    fn try_from(text: String) -> Result<Self, Misfit> {
-        text.parse()
-    }
-}
-
-impl From<IncidentId> for String {
-    fn from(id: IncidentId) -> String {
-        id.to_string()
-    }
-}
-
-impl fmt::Display for IncidentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { account, region, finding } = self;
-        write!(f, "{account}/{region}/{finding}")
     }
 }
 
@@ -297,7 +239,7 @@ mod tests {
         check(&json!({ "command": "undo", "incident": ID, "dryrun": true }), unknown);
         check(
             &json!({ "command": "show", "incident": "0a1b" }),
-            "\"0a1b\" is no incident: write ACCOUNT/REGION/FINDING, as \"quell incidents\" lists it",
+            "not a valid incident id: write ACCOUNT/REGION/FINDING, as \"quell incidents\" lists it",
         );
     }
 

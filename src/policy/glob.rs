@@ -1,4 +1,4 @@
-//! Globs over finding types, regions and tag values.
+//! Globs over finding types, regions, tag values, ARNs, paths and names.
 //!
 //! `*` is any run of characters (also across `/`), `?` is one, `{a,b}` is either; everything else stands for itself.
 //! Character classes are deliberately absent: GuardDuty marks types with `[beta]`, which nobody means as a class.
@@ -32,6 +32,30 @@ impl Glob {
     /// Reads a glob over tag values, where case matters as it does to AWS.
     pub(super) fn tag_value(text: &str) -> Result<Self, String> {
         Self::new(text, false)
+    }
+
+    /// Reads a glob over ARNs. IAM takes names that differ in case for the same, so case does not matter here.
+    pub(super) fn arn(text: &str) -> Result<Self, String> {
+        if text.starts_with("arn:") || text.starts_with(['*', '{']) {
+            return Self::new(text, true);
+        }
+        Err(format!("no ARN can match {text:?}; ARNs look like \"arn:aws:iam::111122223333:role/*\""))
+    }
+
+    /// Reads a glob over IAM paths, which begin and end with a slash.
+    pub(super) fn path(text: &str) -> Result<Self, String> {
+        if text.starts_with(['/', '*', '{']) && text.ends_with(['/', '*', '}']) {
+            return Self::new(text, true);
+        }
+        Err(format!("no path can match {text:?}; paths look like \"/service/\""))
+    }
+
+    /// Reads a glob over the names of users or roles; as to IAM, case does not tell two names apart.
+    pub(super) fn iam_name(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.contains([':', '/']) {
+            return Err(format!("no name can match {text:?}; it is the name alone, without ARN and path"));
+        }
+        Self::new(text, true)
     }
 
     pub(super) fn is_match(&self, text: &str) -> bool {

@@ -1,30 +1,45 @@
 //! From the text of a policy to its rules. A new key is one line here.
 
-use super::Response;
 use super::error::Told;
 use super::glob::Glob;
+use super::protect::protection;
 use super::rule::{AtLeast, Rule};
-use super::table::{Table, expected, text, unknown};
+use super::settings::{guards, limits, management_account, operators};
+use super::table::{Table, expected, text, unknown, whole};
+use super::terms::{approval, duration, tell_pointless};
+use super::{Policy, Response, Terms};
 use crate::finding::{Band, Severity};
 use crate::id::AccountId;
 use std::collections::HashSet;
 use toml::de::{DeFloat, DeInteger, DeValue};
 
-/// Reads every rule, or tells everything that is wrong.
-pub(super) fn rules(text: &str, remediations: &[&str]) -> Result<Vec<Rule>, Told> {
+/// Reads the whole policy, or tells everything that is wrong.
+pub(super) fn policy(text: &str, remediations: &[&str]) -> Result<Policy, Told> {
     let mut told = Told::new();
     let mut top = Table::parse(text)?;
-    let tables = top.take_tables("rule", &mut told);
+    let rules = top.take_tables("rule", &mut told);
+    let protections = top.take_tables("protect", &mut told);
+    let operators = operators(&mut top, &mut told);
+    let management_account = management_account(&mut top, &mut told);
+    let guards = guards(&mut top, &mut told);
+    let limits = limits(&mut top, remediations, &mut told);
     top.finish(&mut told);
 
+    let rules = in_order(rules, remediations, &mut told);
+    let protections = protections.into_iter().filter_map(|table| protection(table, &mut told)).collect();
+    let policy = Policy { rules, protections, operators, management_account, guards, limits };
+    if told.is_empty() { Ok(policy) } else { Err(told) }
+}
+
+fn in_order(tables: Vec<Table<'_>>, remediations: &[&str], told: &mut Told) -> Vec<Rule> {
     let mut rules = Vec::new();
     for (table, number) in tables.into_iter().zip(1..) {
         let at = table.at;
-        rules.extend(rule(table, number, remediations, &mut told).map(|rule| (at, rule)));
+        rules.extend(rule(table, number, remediations, told).map(|rule| (at, rule)));
     }
-    tell_equal_names(&rules, &mut told);
-    tell_unreached(&rules, &mut told);
-    if told.is_empty() { Ok(rules.into_iter().map(|(_, rule)| rule).collect()) } else { Err(told) }
+    tell_equal_names(&rules, told);
+    tell_unreached(&rules, told);
+    rules.into_iter().map(|(_, rule)| rule).collect()
 }
 
 fn rule(mut table: Table<'_>, number: usize, remediations: &[&str], told: &mut Told) -> Option<Rule> {
@@ -38,13 +53,20 @@ fn rule(mut table: Table<'_>, number: usize, remediations: &[&str], told: &mut T
     let tags = table.take_map("tags", told, tag_value);
     let response = table.take("response", told, response);
     let remediations = table.take_list("remediations", told, |value| remediation(value, remediations));
+    let max_blast = table.take("max_blast", told, whole);
+    let expires = table.take("expires", told, duration);
+    let approval = approval(&mut table, told);
     table.finish(told);
     // What is missing only because it was misspelt or could not be read has been told.
     if told.len() == complaints {
         told.extend(missing(number, types.is_none(), response.is_none()).into_iter().map(|why| (at, why)));
     }
+    let response = response?;
+    let keys = [("max_blast", max_blast.is_some()), ("expires", expires.is_some()), ("approval", approval.is_some())];
+    tell_pointless(at, response, &keys, told);
     let name = name.unwrap_or_else(|| format!("rule {number}"));
-    Some(Rule { name, types: types?, severity, accounts, regions, tags, response: response?, remediations })
+    let terms = Terms { max_blast, expires, approval };
+    Some(Rule { name, types: types?, severity, accounts, regions, tags, response, remediations, terms })
 }
 
 fn missing(number: usize, types: bool, response: bool) -> Vec<String> {
@@ -75,7 +97,7 @@ fn band(word: &str) -> Result<Band, String> {
     found.ok_or_else(|| unknown("severity", word, &bands.map(Band::as_str)))
 }
 
-fn account(value: &DeValue<'_>) -> Result<AccountId, String> {
+pub(super) fn account(value: &DeValue<'_>) -> Result<AccountId, String> {
     if value.is_integer() {
         return Err("an account id is written in quotes: a number would lose its leading zeros".to_owned());
     }
@@ -83,7 +105,7 @@ fn account(value: &DeValue<'_>) -> Result<AccountId, String> {
     AccountId::try_from(id).map_err(|_| format!("{id:?} is not an account id, which is twelve digits"))
 }
 
-fn tag_value(value: &DeValue<'_>) -> Result<Glob, String> {
+pub(super) fn tag_value(value: &DeValue<'_>) -> Result<Glob, String> {
     if value.is_table() {
         return Err("a tag's key with a dot in it is written in quotes".to_owned());
     }
@@ -92,8 +114,7 @@ fn tag_value(value: &DeValue<'_>) -> Result<Glob, String> {
 
 fn response(value: &DeValue<'_>) -> Result<Response, String> {
     let word = text(value)?;
-    let found = Response::ALL.into_iter().find(|response| response.as_str() == word);
-    found.ok_or_else(|| unknown("response", word, &responses()))
+    Response::from_word(word).ok_or_else(|| unknown("response", word, &responses()))
 }
 
 fn responses() -> [&'static str; 4] {

@@ -1,7 +1,7 @@
 //! One rule of a policy, and what it matches.
 
 use super::glob::Glob;
-use super::{Response, Ruling, Tags};
+use super::{Response, Ruling, Tags, Terms};
 use crate::finding::{Band, Finding, Severity, Subject};
 use crate::id::AccountId;
 
@@ -16,6 +16,7 @@ pub(super) struct Rule {
     pub(super) tags: Option<Vec<(String, Glob)>>,
     pub(super) response: Response,
     pub(super) remediations: Option<Vec<String>>,
+    pub(super) terms: Terms,
 }
 
 /// The lowest severity that a rule is for, as the team wrote it.
@@ -45,7 +46,7 @@ impl Rule {
 
     /// Whether no rule below this one is ever asked.
     pub(super) fn takes_everything(&self) -> bool {
-        let Self { name: _, types, severity, accounts, regions, tags, response: _, remediations: _ } = self;
+        let Self { name: _, types, severity, accounts, regions, tags, response: _, remediations: _, terms: _ } = self;
         types.iter().any(Glob::matches_all)
             && severity.is_none_or(|least| least.allows(Severity::default()))
             && accounts.is_none()
@@ -58,6 +59,7 @@ impl Rule {
             response: self.response,
             rule: Some(self.name.clone()),
             remediations: self.remediations.clone(),
+            terms: self.terms,
         }
     }
 }
@@ -144,7 +146,7 @@ pub(super) mod tests {
     }
 
     fn words(ruling: Ruling) -> String {
-        let Ruling::Decided { response, rule, remediations } = ruling else { return "needs tags".to_owned() };
+        let Ruling::Decided { response, rule, remediations, terms: _ } = ruling else { return "needs tags".to_owned() };
         let by = rule.map(|rule| format!(" by {rule}")).unwrap_or_default();
         let only = remediations.map(|names| format!(", only {}", names.join(" "))).unwrap_or_default();
         format!("{response}{by}{only}")
@@ -161,6 +163,7 @@ pub(super) mod tests {
             arn: String::new(),
             kind: FindingType::try_from(text(kind)).unwrap(),
             severity: Severity::try_from(severity).unwrap(),
+            detector: None,
             // Not the subject's account: a rule must look at where it would act.
             at: Place { account: AccountId::try_from("999999999999").unwrap(), ..at },
             title: String::new(),

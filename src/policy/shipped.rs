@@ -14,7 +14,7 @@ fn as_shipped_it_only_plans() {
 
 #[test]
 fn each_opt_in_stands_on_its_own() {
-    let opt_ins = opt_ins();
+    let opt_ins = opt_ins("[[rule]]");
     assert_eq!(opt_ins.len(), 6);
     for opt_in in opt_ins {
         let rules = parse(&TEXT.replace(&commented(&opt_in), &opt_in)).rules;
@@ -24,8 +24,20 @@ fn each_opt_in_stands_on_its_own() {
 }
 
 #[test]
+fn each_setting_stands_on_its_own_and_those_called_defaults_are() {
+    let settings: Vec<_> = opt_ins("[").into_iter().filter(|one| !one.starts_with("[[rule]]")).collect();
+    assert_eq!(settings.len(), 5);
+    let plain = parse(TEXT);
+    for setting in settings {
+        let policy = parse(&TEXT.replace(&commented(&setting), &setting));
+        assert_eq!(policy.guards(), plain.guards(), "{setting}");
+        assert_eq!(policy.limits().per_hour, plain.limits().per_hour, "{setting}");
+    }
+}
+
+#[test]
 fn all_opt_ins_together_decide_as_their_comments_say() {
-    let policy = parse(&opt_ins().iter().fold(TEXT.to_owned(), |text, one| text.replace(&commented(one), one)));
+    let policy = parse(&opt_ins("").iter().fold(TEXT.to_owned(), |text, one| text.replace(&commented(one), one)));
     check(
         &policy,
         ("UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS", 8.0),
@@ -52,11 +64,12 @@ fn parse(text: &str) -> Policy {
     Policy::parse(text, REMEDIATIONS).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The commented rules, without their `#`. Prose has a space behind it, a rule has none.
-fn opt_ins() -> Vec<String> {
-    let rule = |line: &'static str| line.strip_prefix('#').filter(|rest| !rest.is_empty() && !rest.starts_with(' '));
-    let blocks = TEXT.split("\n\n").map(|block| block.lines().filter_map(rule).collect::<Vec<_>>());
-    blocks.filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n")).collect()
+/// The commented tables that begin so, without their `#`. Prose has a space behind it, a table has none.
+fn opt_ins(head: &str) -> Vec<String> {
+    let code = |line: &'static str| line.strip_prefix('#').filter(|rest| !rest.is_empty() && !rest.starts_with(' '));
+    let blocks = TEXT.split("\n\n").map(|block| block.lines().filter_map(code).collect::<Vec<_>>());
+    let blocks = blocks.filter(|lines| lines.first().is_some_and(|first| first.starts_with(head)));
+    blocks.map(|lines| lines.join("\n")).collect()
 }
 
 fn commented(rule: &str) -> String {

@@ -2,14 +2,14 @@
 
 use super::error::Told;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 /// A table, and which keys were asked for so far.
 pub(super) struct Table<'t> {
     /// The byte of the text where the table begins.
     pub(super) at: usize,
     left: DeTable<'t>,
-    asked: Vec<&'static str>,
+    asked: Vec<String>,
 }
 
 impl<'t> Table<'t> {
@@ -30,7 +30,7 @@ impl<'t> Table<'t> {
     /// Takes a key's value. None where there is none, or where what is wrong with it was told.
     pub(super) fn take<T>(
         &mut self,
-        key: &'static str,
+        key: &str,
         told: &mut Told,
         read: impl FnOnce(&DeValue<'t>) -> Result<T, String>,
     ) -> Option<T> {
@@ -41,7 +41,7 @@ impl<'t> Table<'t> {
     /// Takes a list, `key = ["…", "…"]`.
     pub(super) fn take_list<T>(
         &mut self,
-        key: &'static str,
+        key: &str,
         told: &mut Told,
         read: impl Fn(&DeValue<'t>) -> Result<T, String>,
     ) -> Option<Vec<T>> {
@@ -62,7 +62,7 @@ impl<'t> Table<'t> {
     /// Takes a table with keys of the team's own, `key = { a = "…" }`.
     pub(super) fn take_map<T>(
         &mut self,
-        key: &'static str,
+        key: &str,
         told: &mut Told,
         read: impl Fn(&DeValue<'t>) -> Result<T, String>,
     ) -> Option<Vec<(String, T)>> {
@@ -85,8 +85,19 @@ impl<'t> Table<'t> {
         Some(entries.into_iter().filter_map(&mut read).collect())
     }
 
+    /// Takes the table that is headed `[key]`, or written as `key = { … }`; `example` is what stands in the braces.
+    pub(super) fn take_table(&mut self, key: &str, example: &str, told: &mut Told) -> Option<Table<'t>> {
+        let value = self.take_value(key)?;
+        let span = value.span();
+        let DeValue::Table(table) = value.into_inner() else {
+            told.push((span.start, format!("{key:?} wants a table, as in {key} = {{ {example} }}")));
+            return None;
+        };
+        Some(Self::new(Spanned::new(span, table)))
+    }
+
     /// Takes the tables that are headed `[[key]]`.
-    pub(super) fn take_tables(&mut self, key: &'static str, told: &mut Told) -> Vec<Table<'t>> {
+    pub(super) fn take_tables(&mut self, key: &str, told: &mut Told) -> Vec<Table<'t>> {
         let Some(value) = self.take_value(key) else { return Vec::new() };
         let at = value.span().start;
         let DeValue::Array(items) = value.into_inner() else {
@@ -111,10 +122,22 @@ impl<'t> Table<'t> {
         told.extend(left.keys().map(|key| (key.span().start, unknown("key", key.get_ref(), &asked))));
     }
 
-    fn take_value(&mut self, key: &'static str) -> Option<Spanned<DeValue<'t>>> {
-        self.asked.push(key);
+    fn take_value(&mut self, key: &str) -> Option<Spanned<DeValue<'t>>> {
+        self.asked.push(key.to_owned());
         self.left.remove(key)
     }
+}
+
+/// Reads a number of things, from 0 upwards.
+pub(super) fn whole<N: std::str::FromStr>(value: &DeValue<'_>) -> Result<N, String> {
+    let decimal = value.as_integer().filter(|number| number.radix() == 10).map(DeInteger::as_str);
+    let number = decimal.ok_or_else(|| expected("a whole number", value))?;
+    number.replace('_', "").parse().map_err(|_| format!("{number} is not a number from 0 upwards"))
+}
+
+/// Reads `true` or `false`.
+pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| expected("true or false", value))
 }
 
 /// Reads a text.
@@ -127,7 +150,8 @@ pub(super) fn expected(what: &str, found: &DeValue<'_>) -> String {
 }
 
 /// Says that a word is not known, and which one was probably meant.
-pub(super) fn unknown(what: &str, word: &str, known: &[&str]) -> String {
+pub(super) fn unknown<K: AsRef<str>>(what: &str, word: &str, known: &[K]) -> String {
+    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
     let meant = known.iter().map(|known| (likeness(word, known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
     match meant {
         Some((likeness, meant)) if likeness > 0.6 => format!("unknown {what} {word:?}; did you mean {meant:?}?"),

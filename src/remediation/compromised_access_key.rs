@@ -19,7 +19,7 @@ use crate::change::{Change, KeyStatus, Value};
 use crate::finding::{Finding, Subject, SubjectKind};
 use crate::id::AccessKeyId;
 use crate::observed::{Observed, Owner, UserKey, View};
-use crate::plan::{Manual, NoSteps, Plan, Step};
+use crate::plan::{BlastRadius, Manual, NoSteps, Plan, Step};
 use crate::setting::{AccessKeyStatus, InlinePolicy, Principal, Setting};
 
 pub const REMEDIATION: Remediation = Remediation {
@@ -45,7 +45,7 @@ fn plan(_: &Finding, subject: &Subject, observed: &Observed) -> Plan {
         return plan;
     };
     let Some(owner) = owner else { return no_such_key(plan, key) };
-    let mut plan = Plan { stages: vec![steps(owner, key)], ..plan }.residual(RESIDUAL);
+    let mut plan = Plan { stages: vec![steps(owner, key)], blast: blast(owner), ..plan }.residual(RESIDUAL);
     if owner.user != *user {
         plan.notes
             .push(format!("The finding names user {user}, but the account says that the key is {}'s.", owner.user));
@@ -55,6 +55,18 @@ fn plan(_: &Finding, subject: &Subject, observed: &Observed) -> Plan {
         plan.notes.push(format!("The key was last used at {at} with {} in {}.", used.service, used.region));
     }
     plan.manual([sessions_of(key)])
+}
+
+/// The deny policy is on the user, not on the key.
+fn blast(owner: &Owner) -> BlastRadius {
+    let Owner { user, other_keys, .. } = owner;
+    let mut blast = BlastRadius::default();
+    blast.add(0, format!("All that user {user} does stops, sign-in to the console included."));
+    if !other_keys.is_empty() {
+        let keys: Vec<String> = other_keys.iter().map(ToString::to_string).collect();
+        blast.add(keys.len(), format!("What runs with the user's other active keys stops: {}.", keys.join(", ")));
+    }
+    blast
 }
 
 fn steps(owner: &Owner, key: &AccessKeyId) -> Vec<Step> {
@@ -102,6 +114,8 @@ mod tests {
             user: user.try_into().unwrap(),
             status,
             quarantine,
+            other_keys: Vec::new(),
+            path: "/".to_owned(),
             tags: BTreeMap::new(),
         });
         check(&plan(&finding, subject(&finding), &Observed::UserKey(UserKey { owner, last_used: None })), expect);

@@ -17,7 +17,7 @@ use crate::change::{Change, GroupRef, Value};
 use crate::finding::{Finding, ResourceRole, Subject, SubjectKind};
 use crate::id::VpcId;
 use crate::observed::{Instance, Interface, Observed, View};
-use crate::plan::{Limit, Manual, NoSteps, Plan, Step};
+use crate::plan::{BlastRadius, Limit, Manual, NoSteps, Plan, Step};
 use crate::policy::Response;
 use crate::setting::{InterfaceGroups, QUARANTINE, QuarantineGroup, Setting};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +74,8 @@ fn plan(finding: &Finding, subject: &Subject, observed: &Observed) -> Plan {
         return Plan { no_steps: Some(NoSteps::Gone(why)), ..plan };
     }
     let isolation = Isolation::of(instance);
-    let mut plan = Plan { stages: isolation.stages(), left_out: isolation.left_out, ..plan }.residual(RESIDUAL);
+    let (stages, left_out) = (isolation.stages(), isolation.left_out);
+    let mut plan = Plan { stages, left_out, blast: blast(instance), ..plan }.residual(RESIDUAL);
     if plan.stages.is_empty() {
         plan.no_steps = Some(NoSteps::Refused(format!("no interface of instance {} can be moved", instance.id)));
     }
@@ -156,6 +157,36 @@ fn moved(interface: &Interface, group: &GroupRef) -> Step {
         to: Value::only(group.clone()),
     };
     Step::new(change, format!("nothing new reaches {} and nothing new leaves it", interface.id))
+}
+
+/// Tags by which AWS's services mark their instances; the value names the whole that the instance is a part of.
+/// Of Kubernetes, the key does.
+const PART_OF: [(&str, &str); 7] = [
+    ("aws:autoscaling:groupName", "auto-scaling group"),
+    ("aws:ec2spot:fleet-request-id", "spot fleet"),
+    ("aws:ecs:clusterName", "ECS cluster"),
+    ("aws:eks:cluster-name", "EKS cluster"),
+    ("eks:cluster-name", "EKS cluster"),
+    ("aws:elasticmapreduce:job-flow-id", "EMR cluster"),
+    ("elasticbeanstalk:environment-name", "Elastic Beanstalk environment"),
+];
+
+const KUBERNETES: &str = "kubernetes.io/cluster/";
+
+/// What the instance is a part of, as its tags say. Load balancers are deliberately absent: they know their targets by
+/// instance, address or port, and finding those takes further reads one after the other.
+fn blast(instance: &Instance) -> BlastRadius {
+    let mut blast = BlastRadius::default();
+    let id = &instance.id;
+    let nobody = "nobody reaches what it serves, load balancers included, and it reaches nobody";
+    blast.add(0, format!("Instance {id} keeps running, but {nobody}."));
+    let marked = PART_OF.iter().filter_map(|(tag, what)| Some((*what, instance.tags.get(*tag)?.as_str())));
+    let kubernetes = instance.tags.keys().filter_map(|tag| tag.strip_prefix(KUBERNETES));
+    let wholes: BTreeSet<_> = marked.chain(kubernetes.map(|name| ("EKS cluster", name))).collect();
+    for (what, name) in wholes {
+        blast.add(1, format!("It is a part of {what} {name}, which loses it and what it runs there."));
+    }
+    blast
 }
 
 /// Who will put another instance in this one's place, or end it, when it stops answering.

@@ -15,8 +15,8 @@ use super::Remediation;
 use crate::change::{Change, Direction, Peer, Rule, Value};
 use crate::finding::{Finding, ResourceRole, Subject, SubjectKind};
 use crate::id::GroupId;
-use crate::observed::{Exposure, Interface, Observed, View};
-use crate::plan::{Manual, NoSteps, Plan, Step};
+use crate::observed::{Exposure, Interface, Neighbour, Observed, View};
+use crate::plan::{BlastRadius, Manual, NoSteps, Plan, Step};
 use crate::setting::{IngressRules, Setting};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
@@ -47,6 +47,9 @@ const WORLD_V6: u8 = 15;
 
 const LAST_PORT: i32 = 65_535;
 
+/// So many neighbours are named; the others are counted.
+const NAMED: usize = 10;
+
 fn plan(finding: &Finding, subject: &Subject, observed: &Observed) -> Plan {
     let plan = Plan::new(subject, REMEDIATION.name);
     let Observed::Exposure(exposure) = observed else { return plan };
@@ -66,7 +69,9 @@ fn plan(finding: &Finding, subject: &Subject, observed: &Observed) -> Plan {
         let why = format!("no security group of instance {id} opens port {ports} to the world");
         return Plan { notes, ..none(NoSteps::NothingToDo(why)) };
     }
-    Plan { stages: vec![steps], notes, ..plan.clone() }.residual(RESIDUAL).manual([look(exposure), logins(finding)])
+    let blast = blast(exposure, &steps);
+    let manual = [look(exposure), logins(finding)];
+    Plan { stages: vec![steps], notes, blast, ..plan.clone() }.residual(RESIDUAL).manual(manual)
 }
 
 fn step(finding: &Finding, exposure: &Exposure, group: &GroupId, rules: &BTreeSet<Rule>) -> Option<Step> {
@@ -84,6 +89,52 @@ fn step(finding: &Finding, exposure: &Exposure, group: &GroupId, rules: &BTreeSe
         from: Value::Rules(from),
     };
     Some(Step::new(change, format!("port {} of {} is no longer open to the world", listed(&ports), exposure.id)))
+}
+
+/// Who else has a group whose rules change: the port closes to the world for them as well.
+fn blast(exposure: &Exposure, steps: &[Step]) -> BlastRadius {
+    let mut blast = BlastRadius::default();
+    let neighbours = match &exposure.neighbours {
+        Ok(neighbours) => neighbours,
+        Err(error) => {
+            blast.unread.push(format!("who else has the security groups: {error}"));
+            return blast;
+        }
+    };
+    let changed: BTreeSet<&GroupId> = steps.iter().filter_map(|step| group_of(&step.change.setting)).collect();
+    let hit = |other: &&Neighbour| other.groups.iter().any(|group| changed.contains(group));
+    let names: BTreeSet<String> = neighbours.interfaces.iter().filter(hit).map(name_of).collect();
+    if names.is_empty() {
+        blast.add(0, "Nothing else that was seen has the security groups whose rules change.");
+    } else {
+        let some: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
+        let more = names.len() - some.len();
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let say = format!("The port closes to the world for others with the same groups: {}{more}.", some.join(", "));
+        blast.add(names.len(), say);
+    }
+    if neighbours.more {
+        blast.unread.push("more interfaces have the security groups than are read at once".to_owned());
+    }
+    blast
+}
+
+fn group_of(setting: &Setting) -> Option<&GroupId> {
+    match setting {
+        Setting::IngressRules(rules) => Some(&rules.group),
+        Setting::AccessKeyStatus(_)
+        | Setting::InlinePolicy(_)
+        | Setting::InterfaceGroups(_)
+        | Setting::QuarantineGroup(_) => None,
+    }
+}
+
+/// The instance, so that one with two interfaces counts once.
+fn name_of(other: &Neighbour) -> String {
+    match &other.instance {
+        Some(instance) => format!("instance {instance}"),
+        None => format!("{} ({})", other.id, other.kind.replace('_', " ")),
+    }
 }
 
 /// The attacked ports of the interfaces that have this group. An address that no interface has any more stands for all.
@@ -183,6 +234,7 @@ mod tests {
     use super::super::check::{check, finding, group, subject};
     use super::*;
     use crate::finding::LocalPort;
+    use crate::observed::Neighbours;
     use std::collections::BTreeMap;
 
     /// `22 0.0.0.0/0`, `20-30 ::/0`, `all 0.0.0.0/0`, `22 sg-02`, `22 pl-01`.
@@ -218,6 +270,7 @@ mod tests {
             state: "running".to_owned(),
             interfaces: vec![interface],
             rules: BTreeMap::from([(group("sg-01"), rules.iter().map(|text| rule(text)).collect())]),
+            neighbours: Ok(Neighbours::default()),
             tags: BTreeMap::new(),
         }
     }

@@ -16,9 +16,9 @@ use super::quarantine::{deny_session, session_policy_name};
 use super::{CREDENTIAL_TYPES, Remediation};
 use crate::change::{Change, Value};
 use crate::finding::{Finding, Subject, SubjectKind};
-use crate::id::{RoleName, SessionName, UniqueId};
+use crate::id::{InstanceId, RoleName, SessionName, UniqueId};
 use crate::observed::{Observed, Role, View};
-use crate::plan::{Manual, NoSteps, Plan, Step};
+use crate::plan::{BlastRadius, Manual, NoSteps, Plan, Step};
 use crate::setting::{InlinePolicy, Principal, Setting};
 
 pub const REMEDIATION: Remediation = Remediation {
@@ -48,13 +48,29 @@ fn plan(_: &Finding, subject: &Subject, observed: &Observed) -> Plan {
         let why = format!("role {role} was deleted and made anew since: a session of the former one can do nothing");
         return Plan { no_steps: Some(NoSteps::Gone(why)), ..plan };
     }
-    let mut plan = Plan { stages: vec![vec![step(role, role_id, session, seen)]], ..plan }.residual(RESIDUAL);
-    if session.as_str().starts_with("i-") {
-        plan.notes.push(format!(
-            "The session has the name of an instance: what runs on {session} loses the role until this is undone."
-        ));
+    let stages = vec![vec![step(role, role_id, session, seen)]];
+    Plan { stages, blast: blast(session, seen), ..plan }.residual(RESIDUAL).manual([who_assumed(role)])
+}
+
+/// A service names the session after the instance or function that it is for, and so does every later one.
+fn blast(session: &SessionName, seen: &Role) -> BlastRadius {
+    let Role { name, profiles, .. } = seen;
+    let mut blast = BlastRadius::default();
+    if InstanceId::try_from(session.as_str()).is_ok() {
+        let what = "The session has the name of an instance";
+        blast.add(1, format!("{what}: what runs on {session} loses the role until this is undone."));
+    } else {
+        blast.add(0, format!("Whoever else uses role {name} under the session name {session} stops as well."));
     }
-    plan.manual([who_assumed(role)])
+    match profiles {
+        Ok(profiles) if profiles.is_empty() => {}
+        Ok(profiles) => {
+            let profiles = profiles.join(", ");
+            blast.add(0, format!("Other instances that have role {name} (instance profile {profiles}) keep it."));
+        }
+        Err(error) => blast.unread.push(format!("the instance profiles of role {name}: {error}")),
+    }
+    blast
 }
 
 fn step(role: &RoleName, role_id: &UniqueId, session: &SessionName, seen: &Role) -> Step {
@@ -127,9 +143,11 @@ mod tests {
     fn planned(id: &str, path: &str, expect: &[&str]) {
         let finding = finding("UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS", "session");
         let role = Role {
+            name: "web-server".try_into().unwrap(),
             id: id.try_into().unwrap(),
             path: path.to_owned(),
             session_policy: Value::Absent,
+            profiles: Ok(Vec::new()),
             tags: BTreeMap::new(),
         };
         check(&plan(&finding, subject(&finding), &Observed::Role(role)), expect);

@@ -1,8 +1,11 @@
 //! The seeded account: what findings are about, under ids that moto chooses.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use super::{Cloud, Credentials, REGION, hosts, identities};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Cloud, Credentials, REGION, hosts, identities, ledger};
 
 /// The ids that event files use, and what each stands for.
 ///
@@ -67,6 +70,8 @@ impl Account {
         hosts::seed(cloud, &mut ids).await;
         cloud.moto().service("sns", &cloud.account_id).call("CreateTopic", &[("Name", "quell")]).await;
 
+        ledger::create(cloud).await;
+
         let instance = ids.real("i-0a1b2c3d4e5f60718").to_owned();
         let session = cloud.assume_role(&cloud.account_id, "web-server", &instance).await;
         ids.note_key("ASIAIOSFODNN7EXAMPLE", session);
@@ -76,9 +81,10 @@ impl Account {
         Account { function, ids, credentials }
     }
 
-    /// Puts the real ids in the place of the fixed ones, in any text.
+    /// Puts the real ids in the place of the fixed ones, in any text, and times of just now in that of the morning when
+    /// the events are said to have happened: Quell leaves it to people what to do about old findings.
     pub fn localise(&self, event: &str) -> String {
-        self.ids.iter().fold(event.to_owned(), |text, (fixed, real)| text.replace(fixed, real))
+        self.ids.iter().fold(just_now(event), |text, (fixed, real)| text.replace(fixed, real))
     }
 
     /// Puts the fixed ids in the place of the real ones, so that what happened reads the same in every run.
@@ -103,6 +109,26 @@ impl Account {
     pub fn topic(&self) -> String {
         format!("arn:aws:sns:{REGION}:{}:quell", self.real("111122223333"))
     }
+}
+
+/// The events' day, and its latest hour.
+const DAY: &str = "2026-11-03T";
+const HOUR: &str = "2026-11-03T10:00:00Z";
+
+/// The same event gets the same times in the whole run: a later time would be news.
+fn just_now(event: &str) -> String {
+    static NOW: LazyLock<Timestamp> = LazyLock::new(Timestamp::now);
+    let hour: Timestamp = HOUR.parse().expect("a time");
+    let since = SignedDuration::from_secs(NOW.duration_since(hour).as_secs());
+    let mut pieces = event.split(DAY);
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| {
+        let end = piece.find('Z').map_or(0, |end| end + 1);
+        let (time, rest) = piece.split_at(end);
+        let time = format!("{DAY}{time}");
+        let moved = time.parse::<Timestamp>().map_or(time, |time| (time + since).to_string());
+        text + &moved + rest
+    })
 }
 
 /// The table as it fills while the account is being seeded.

@@ -32,7 +32,9 @@ impl Gaps {
 
     /// Adds a finding in GuardDuty's own form: `id`, `type`, `service`, …
     pub fn find(&self, finding: Value) {
-        self.findings.lock().expect("no holder panics").push(finding);
+        let mut findings = self.findings.lock().expect("no holder panics");
+        findings.retain(|known| known["id"] != finding["id"]);
+        findings.push(finding);
     }
 
     /// The findings as they are now, with `service.archived` as the calls left it.

@@ -56,6 +56,7 @@ fn check(entry: &Entry, event: Value) -> Option<String> {
             assert_eq!(entry.shape, "other-event", "{}", entry.file);
             None
         }
+        Ok(Request::Tick | Request::Order(_) | Request::NoOrder(_)) => panic!("{} is taken for an order", entry.file),
         Err(error) => panic!("{}: {error}", entry.file),
     }
 }

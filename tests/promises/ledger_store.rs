@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::types::{
 use jiff::{SignedDuration, Timestamp};
 use quell::change::{Change, GroupRef, Value};
 use quell::id::{InterfaceId, VpcId};
-use quell::incident::{Incident, Outcome, StepResult};
+use quell::incident::{Incident, News, Outcome, StepResult};
 use quell::ledger::hold::{GiveBack, Release, give_back};
 use quell::ledger::key::CounterKey;
 use quell::ledger::protocol::{Claim, Denied, Finish, How, LetGo, Limit, Occasion};
@@ -160,7 +160,8 @@ async fn undo(ledger: &Ledger, which: usize) -> Vec<LetGo> {
         };
         done.push((hold.key.clone(), let_go));
     }
-    let record = ledger.finish_undo(&record, &by, &done, now()).await.unwrap();
+    let undone = News::GivenBack { by: "ann".to_owned(), settings: Vec::new(), others: 0 };
+    let record = ledger.finish_undo(&record, &by, &done, &undone, now()).await.unwrap();
     ledger.told(&record, now()).await.unwrap();
     done.into_iter().map(|(_, let_go)| let_go).collect()
 }

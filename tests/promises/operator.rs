@@ -416,7 +416,7 @@ fn record() -> Value {
                 "stages": [[{ "change": change, "why": "the key stops working" }]], "no_steps": null, "notes": [],
                 "residual": [], "manual": [], "at_most": null,
             },
-            "decision": { "response": "contain", "rule": "misused credentials", "lowered": null },
+            "decision": { "response": "contain", "rule": "misused credentials", "lowered": [] },
             "results": [{ "change": change, "outcome": "changed" }],
         }],
         "started": "2026-11-03T09:36:02Z",

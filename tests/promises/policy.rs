@@ -1,8 +1,8 @@
 //! The team's policy decides how far Quell goes.
 
-use crate::cloud::{EXTERNAL_ID, Fault, Refusal, Rule};
+use crate::cloud::{Call, EXTERNAL_ID, Fault, Refusal, Rule};
 use crate::stage::{CONTAIN, Stage, read};
-use crate::story::Story;
+use crate::story::{Story, newer};
 
 /// What the team allows instances that say so.
 const BY_TAG: &str = "
@@ -85,9 +85,18 @@ async fn a_plan_is_shown_with_commands_and_not_done() {
         assert!(email.contains(says), "{email}");
         let command =
             "\naws iam update-access-key --user-name ann --access-key-id AKIAIOSFODNN7EXAMPLE --status Inactive\n";
-        assert_eq!(email.contains(command), response != "notify", "{email}");
+        assert_eq!(email.contains(command), response == "plan", "{email}");
+        let approve = "\nquell approve 111122223333/eu-west-1/5e8e95fc4de1f034e96967422b76b5c7\n";
+        assert_eq!(email.contains(approve), response == "approve", "{email}");
         if response == "notify" {
-            assert_eq!(story.calls.len(), 1, "only people are asked to look: {:#?}", story.calls);
+            let asked: Vec<String> = story.calls.iter().map(Call::action).collect();
+            let only_told = [
+                "dynamodb:TransactWriteItems",
+                "dynamodb:TransactWriteItems",
+                "sns:Publish",
+                "dynamodb:TransactWriteItems",
+            ];
+            assert_eq!(asked, only_told, "nothing is looked at");
         }
     }
 }
@@ -121,11 +130,15 @@ async fn tags_decide_by_what_they_are_now() {
     let instance = stage.account.real("i-0c1b2c3d4e5f60718");
     let tagged = [("ResourceId.1", instance), ("Tag.1.Key", "contain"), ("Tag.1.Value", "yes")];
     stage.cloud.moto().service("ec2", &stage.cloud.account_id).call("CreateTags", &tagged).await;
-    let story = stage.story("instance_mines_bitcoin").await;
+    let story = stage.story_of(&stage.lambda, &newer(&read("instance_mines_bitcoin"))).await;
     let moved = "interface eni-0c1b2c3d4e5f60001, groups: batch -> quell-quarantine";
     assert!(story.end == "contained" && story.changes.iter().any(|change| change == moved), "{story:#?}");
     // Another instance of the same group, without the tag.
-    let story = stage.story_but("instance_mines_bitcoin", &[("i-0c1b2c3d4e5f60718", "i-0b1b2c3d4e5f60718")]).await;
+    let other = [
+        ("i-0c1b2c3d4e5f60718", "i-0b1b2c3d4e5f60718"),
+        ("c218f816f3732196b9d69ecfe8a0f3e8", "c218f816f3732196b9d69ecfe8a0f3e9"),
+    ];
+    let story = stage.story_but("instance_mines_bitcoin", &other).await;
     assert_eq!((story.told(), story.writes()), (vec!["planned"], Vec::new()));
 }
 

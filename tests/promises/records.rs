@@ -15,14 +15,14 @@ use crate::protocol_model::world::{finding, id, planned};
 use jiff::{SignedDuration, Timestamp};
 use quell::change::{Change, Direction, GroupRef, KeyStatus, Peer, Rule, Value};
 use quell::id::{GroupId, Place, VpcId};
-use quell::incident::{Outcome, StepResult, Verdict};
+use quell::incident::{News, Outcome, StepResult, Verdict};
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
 use quell::ledger::key::{IncidentId, Placed};
 use quell::ledger::protocol::{
     Claim, Decided, Finish, LetGo, No, Occasion, Seen, begin_undo, claim, finish, finish_undo, reject, told,
 };
-use quell::ledger::record::{Approval, Fallback, IncidentRecord, SCHEMA, Status, What, Who, Worker};
-use quell::policy::Response;
+use quell::ledger::record::{Approval, IncidentRecord, SCHEMA, Status, What, Who, Worker};
+use quell::policy::{Fallback, Response};
 use quell::setting::{
     AccessKeyStatus, IngressRules, InlinePolicy, InterfaceGroups, Principal, QuarantineGroup, Setting,
 };
@@ -70,7 +70,7 @@ fn every_record_ever_written_is_undone() {
             let Ok(begun) = begun else { continue };
             let begun = begun.incident.unwrap();
             let done: Vec<_> = begun.to_give_back().into_iter().map(|key| (key, LetGo::GivenBack)).collect();
-            let end = finish_undo(&begun, &by, &done, late()).incident.unwrap();
+            let end = finish_undo(&begun, &by, &done, undone(), late()).incident.unwrap();
             assert!(end.holds.is_empty() && !end.status.is_open(), "{name}: {:?}", end.status);
         }
     }
@@ -179,13 +179,14 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
     let approval = Approval { plan: 1, expires: late(), fallback: Fallback::Abandon };
     let waiting = finished(&claimed(Response::Approve, &policy), &policy, &[], &[], Some(approval));
     let waiting = told(&waiting, now()).incident.unwrap();
-    let rejected = reject(&waiting, &ann, No::Person, now()).unwrap().incident.unwrap();
+    let rejected =
+        reject(&waiting, &ann, No::Person, News::Rejected { by: "ann".to_owned() }, now()).unwrap().incident.unwrap();
     let held = told(&held, now()).incident.unwrap();
     let releasing = begin_undo(&held, &ann, None, now()).unwrap().incident.unwrap();
     let keys = releasing.to_give_back();
     let let_go = |let_go: LetGo| {
         let done: Vec<_> = keys.iter().map(|key| (key.clone(), let_go.clone())).collect();
-        finish_undo(&releasing, &ann, &done, now()).incident.unwrap()
+        finish_undo(&releasing, &ann, &done, undone(), now()).incident.unwrap()
     };
     let released = told(&let_go(LetGo::GivenBack), now()).incident.unwrap();
     let left =
@@ -316,4 +317,9 @@ fn rule(network: &str) -> Rule {
         description: Some("from anywhere".to_owned()),
         tags: vec![("team".to_owned(), "web".to_owned())],
     }
+}
+
+/// What people are told of an undo, of which the rules know nothing.
+fn undone() -> News {
+    News::GivenBack { by: "ann".to_owned(), settings: Vec::new(), others: 0 }
 }

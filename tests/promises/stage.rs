@@ -1,6 +1,7 @@
 //! A small AWS with Quell in it, and what a story on it looks like from outside.
 
-use crate::cloud::{Account, Cloud, Lambda};
+use crate::cloud::{Account, Cloud, Lambda, TABLE};
+use serde_json::Value;
 use std::path::Path;
 
 pub const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
@@ -39,9 +40,23 @@ impl Stage {
 /// A new execution environment for the same cloud: its first invocation is a cold start.
 pub async fn lambda(cloud: &Cloud, account: &Account, policy: &str, environment: &[(&str, &str)]) -> Lambda {
     let topic = account.topic();
-    let usual = [("QUELL_ACCOUNT", cloud.account_id.as_str()), ("QUELL_TOPIC_ARN", &topic), ("QUELL_POLICY", policy)];
+    let usual = [
+        ("QUELL_ACCOUNT", cloud.account_id.as_str()),
+        ("QUELL_TOPIC_ARN", &topic),
+        ("QUELL_TABLE", TABLE),
+        ("QUELL_POLICY", policy),
+    ];
     let environment: Vec<(&str, &str)> = usual.into_iter().chain(environment.iter().copied()).collect();
     Lambda::start(cloud, &account.function, &[BOOTSTRAP], &environment).await
+}
+
+/// Lets GuardDuty know the finding in an event, so that it is not taken for made up.
+pub fn know(cloud: &Cloud, event: &str) {
+    let event = serde_json::from_str::<Value>(event).ok();
+    let finding = event.and_then(|mut event| event.get_mut("detail").map(Value::take));
+    if let Some(finding) = finding {
+        cloud.add_finding(finding);
+    }
 }
 
 /// An event file, as it is in `events/`.

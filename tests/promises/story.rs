@@ -3,20 +3,21 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
 
 use crate::cloud::{Call, Cloud, Credentials, Lambda, Message, differences};
-use crate::stage::{Stage, read};
+use crate::stage::{Stage, know, read};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use serde_json::Value;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What an event came to.
 #[derive(Debug)]
 pub struct Story {
-    /// The verdict; of a failed invocation `error: ` and the reason; of an event that is no finding `ignored`.
+    /// The verdict, or why there was nothing to tell; of a failed invocation `error: ` and the reason; of an event that is no finding `ignored`.
     pub end: String,
     /// What is different in both accounts, with the fixed ids, sorted.
     pub changes: Vec<String>,
@@ -55,7 +56,9 @@ impl Stage {
     pub async fn glance(&self, lambda: &Lambda, event: &str) -> Story {
         let logged = lambda.logs().function.len();
         self.cloud.forget_calls();
-        let answer = lambda.invoke(&self.account.localise(event)).await;
+        let event = self.account.localise(event);
+        know(&self.cloud, &event);
+        let answer = lambda.invoke(&event).await;
         let log = lambda.logs().function.split_off(logged);
         let log = log.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|_| line.as_str().into()));
         let story = Story {
@@ -81,6 +84,9 @@ impl Stage {
             "FAILED",
             "WAITING FOR APPROVAL",
             "REFUSED",
+            "PARTLY RELEASED",
+            "RELEASED",
+            "REJECTED",
             "PLANNED ONLY",
             "CONTAINED",
             "FOR YOUR ATTENTION",
@@ -118,7 +124,8 @@ impl Stage {
 }
 
 impl Story {
-    /// What Quell tried to change, by the names of the calls, sorted. Telling people and assuming a role are none.
+    /// What Quell tried to change, by the names of the calls, sorted. Telling people, assuming a role and writing in the
+    /// ledger are none.
     pub fn writes(&self) -> Vec<String> {
         let writes = self.calls.iter().filter(|call| is_write(call));
         let mut names: Vec<String> = writes.map(Call::action).collect();
@@ -139,7 +146,7 @@ impl Story {
 
 pub fn is_write(call: &Call) -> bool {
     let reads = ["Describe", "Get", "List", "Lookup"].iter().any(|verb| call.operation.starts_with(verb));
-    !reads && !["sns:Publish", "sts:AssumeRole"].contains(&call.action().as_str())
+    !reads && call.service != "dynamodb" && !["sns:Publish", "sts:AssumeRole"].contains(&call.action().as_str())
 }
 
 /// An event of `events/` with some texts replaced, each of which must be there.
@@ -150,11 +157,21 @@ pub fn but(event: &str, replaced: &[(&str, &str)]) -> String {
     })
 }
 
+/// The event once more as GuardDuty sends it when the finding goes on: a minute later, and counted one higher.
+pub fn newer(event: &str) -> String {
+    let mut event: Value = serde_json::from_str(event).unwrap();
+    let updated: Timestamp = event["detail"]["updatedAt"].as_str().unwrap().parse().unwrap();
+    event["detail"]["updatedAt"] = json!(updated + SignedDuration::from_mins(1));
+    let count = event["detail"]["service"]["count"].as_u64().unwrap();
+    event["detail"]["service"]["count"] = json!(count + 1);
+    event.to_string()
+}
+
 fn end(answer: &Value, body: &str) -> String {
     let field = |name: &str| answer[name].as_str().map(str::to_owned);
     let error = || field("errorMessage").map(|message| format!("error: {message}"));
     let ignored = || answer.get("ignored").map(|_| "ignored".to_owned());
-    field("verdict").or_else(error).or_else(ignored).unwrap_or_else(|| body.to_owned())
+    field("verdict").or_else(|| field("quiet")).or_else(error).or_else(ignored).unwrap_or_else(|| body.to_owned())
 }
 
 /// Asks who one is, which AWS answers to everyone who is not denied everything.

@@ -18,7 +18,8 @@ async fn hostile_texts_become_no_line_link_or_verdict_of_ours() {
     // Only headings, commands and the headline begin at the margin.
     let ours = |line: &str| {
         let heading = line.bytes().all(|b| b.is_ascii_uppercase() || b" ,".contains(&b));
-        line.is_empty() || line.starts_with("  ") || heading || line.starts_with("aws ") || line.starts_with("export ")
+        let command = ["aws ", "export ", "quell undo "].iter().any(|start| line.starts_with(start));
+        line.is_empty() || line.starts_with("  ") || heading || command
     };
     let strange: Vec<&str> = email.lines().skip(1).filter(|line| !ours(line)).collect();
     assert_eq!(strange, [""; 0], "{email}");
@@ -127,6 +128,6 @@ async fn if_nobody_can_be_told_the_invocation_fails_and_the_retry_tells() {
         stage.cloud.heal();
         let story = stage.story("access_key_used_from_tor").await;
         assert_eq!((story.told(), story.writes()), (vec!["contained"], Vec::new()));
-        assert!(stage.email_of(&story).contains("2 had been so before"));
+        assert!(stage.email_of(&story).contains("You may have been told this before"));
     }
 }

@@ -23,8 +23,17 @@ const INFRASTRUCTURE: &[(&str, &str)] = &[
     ("sqs:SendMessage", "Lambda puts a finding that failed at every attempt in the failed queue"),
 ];
 
-/// Actions of Quell's own account only; the member role has no topic and assumes nothing.
-const HOME_ONLY: &[&str] = &["sns:Publish", "sts:AssumeRole"];
+/// Actions of Quell's own account only; the member role has no topic, no ledger and no switch, and assumes nothing.
+const HOME_ONLY: &[&str] = &[
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "dynamodb:UpdateItem",
+    "sns:Publish",
+    "ssm:GetParameter",
+    "sts:AssumeRole",
+];
 
 #[test]
 fn the_role_may_do_what_the_code_calls_and_nothing_else() {
@@ -95,6 +104,39 @@ fn every_variable_that_the_template_sets_is_one_that_the_code_reads() {
     for name in set.keys() {
         assert!(code.contains(&format!("\"{name}\"")), "nothing in src reads {name}");
     }
+}
+
+#[test]
+fn the_ledgers_table_is_the_one_that_the_code_expects_and_survives() {
+    let Templates { home, .. } = templates();
+    let table = &home["QuellLedger"];
+    assert_eq!([&table["DeletionPolicy"], &table["UpdateReplacePolicy"]], ["Retain", "Retain"]);
+    let table = &table["Properties"];
+    assert_eq!(table["DeletionProtectionEnabled"], true);
+    assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
+    assert_eq!(table["TimeToLiveSpecification"]["AttributeName"], quell::ledger::EXPIRES);
+    let emulated = crate::cloud::ledger_table();
+    for name in ["KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode"] {
+        assert_eq!(table[name], emulated[name], "the tests run against another {name}");
+    }
+}
+
+#[test]
+fn the_tick_is_one_that_the_code_understands() {
+    let Templates { home, .. } = templates();
+    let tick = &home["QuellFunction"]["Properties"]["Events"]["Tick"]["Properties"];
+    let event = serde_json::from_str(tick["Input"].as_str().unwrap()).unwrap();
+    assert_eq!(quell::request::read(event).unwrap(), quell::request::Request::Tick);
+}
+
+#[test]
+fn every_metric_with_an_alarm_is_one_that_the_code_counts() {
+    let Templates { home, .. } = templates();
+    let alarms = home.as_object().unwrap().values().filter(|it| it["Properties"]["Namespace"] == "Quell");
+    let names: Vec<&str> = alarms.map(|it| it["Properties"]["MetricName"].as_str().unwrap()).collect();
+    assert_eq!(names, ["OverLimit"]);
+    let code = sources(&root().join("src/notify"));
+    assert!(names.iter().all(|name| code.contains(&format!("\"{name}\""))), "{names:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! AWS refuses, throttles, hangs and loses answers: what is said stays true, and what can be contained is.
 
 use crate::cloud::{Account, Fault, Refusal, Rule, breakpoint};
-use crate::stage::{self, CONTAIN, Stage};
+use crate::stage::{self, CONTAIN, Stage, know};
 use crate::story::{Story, but};
 use std::time::Duration;
 
@@ -145,8 +145,8 @@ async fn what_was_half_done_is_finished_by_the_retry() {
     stage.cloud.heal();
     let story = stage.story(INSTANCE).await;
     assert_eq!((story.end.as_str(), story.changes.len()), ("contained", 5), "{:#?}", story.changes);
-    let created = story.calls.iter().filter(|call| call.operation == "CreateSecurityGroup").count();
-    assert_eq!(created, 0);
+    let created = story.calls.iter().filter(|call| call.operation == "CreateSecurityGroup" && call.error.is_none());
+    assert_eq!(created.count(), 0);
 }
 
 #[tokio::test]
@@ -275,7 +275,7 @@ async fn when_all_hangs_from_the_first_write_on_there_is_time_to_tell() {
 async fn slow_reads_and_a_hanging_write_leave_time_to_tell() {
     let stage = Stage::set_with(CONTAIN, SHORT).await;
     stage.cloud.inject(Rule::on("PutUserPolicy", Fault::Delay(Duration::from_secs(20))));
-    stage.cloud.inject(Rule::on("iam:*", Fault::Delay(Duration::from_millis(1200))));
+    stage.cloud.inject(Rule::on("iam:*", Fault::Delay(Duration::from_millis(700))));
     let story = stage.story(KEY).await;
     check_in_time(&stage, &story, "PARTLY CONTAINED").await;
 }
@@ -293,8 +293,11 @@ async fn two_at_once_share_one_quarantine_group() {
         let empties = Rule::on("RevokeSecurityGroupEgress", Fault::PauseBefore(pause));
         stage.cloud.inject(empties.containing("0.0.0.0/0").nth(1));
     }
-    let bastion = but("instance_mines_bitcoin", &[("i-0c1b2c3d4e5f60718", "i-0b1b2c3d4e5f60718")]);
+    let other_id = ("c218f816f3732196b9d69ecfe8a0f3e8", "c218f816f3732196b9d69ecfe8a0f3e9");
+    let bastion = but("instance_mines_bitcoin", &[("i-0c1b2c3d4e5f60718", "i-0b1b2c3d4e5f60718"), other_id]);
     let [slow, quick] = [stage::read("instance_mines_bitcoin"), bastion].map(|event| stage.account.localise(&event));
+    know(&stage.cloud, &slow);
+    know(&stage.cloud, &quick);
     let (slow, quick) = tokio::join!(stage.lambda.invoke(&slow), async {
         at_create.reached().await;
         let (quick, ()) = tokio::join!(other.invoke(&quick), async {

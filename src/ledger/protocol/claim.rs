@@ -5,9 +5,9 @@ use super::super::key::{CounterKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, SCHEMA, Status, What, Worker};
 use super::{Seen, Swap, held_by};
 use crate::finding::{Finding, Subject, SubjectKind};
-use crate::incident::{Incident, Part};
+use crate::incident::{Incident, News, Part};
 use crate::plan::{NoSteps, Step};
-use crate::policy::Response;
+use crate::policy::{Fallback, Response};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,7 +68,7 @@ pub enum How {
     Approved,
     /// The plan is no longer the one that was shown: show the record's, and ask again.
     AskAgain,
-    /// Only tell what the record says. It may have been told before.
+    /// Only tell what the record says: it is not known that people were told.
     Announce,
     /// Tell that the finding goes on, and that it is left alone because a person wanted so.
     LeftAlone,
@@ -195,20 +195,22 @@ fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     IncidentRecord { incident, ..known.clone() }
 }
 
+/// A person approved all that waits. Time approves only what the policy leaves to time, and no guard objects to.
 fn approved(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let parts = merged(claim, known).into_iter().map(|mut part| {
-        if part.decision.response == Response::Approve {
+        let by_time = part.decision.approval.is_some_and(|approval| approval.fallback == Fallback::Contain);
+        if part.decision.response == Response::Approve && (claim.occasion != Occasion::Expired || by_time) {
             part.decision.response = Response::Contain;
         }
         part
     });
-    let incident = Incident { parts: parts.collect(), ..known.incident.clone() };
+    let incident = Incident { parts: parts.collect(), news: claim.incident.news.clone(), ..known.incident.clone() };
     IncidentRecord { incident, approval: None, ..known.clone() }
 }
 
 fn shown_again(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let approval = known.approval.clone().map(|approval| Approval { plan: approval.plan + 1, ..approval });
-    let incident = Incident { parts: merged(claim, known), ..known.incident.clone() };
+    let incident = Incident { parts: merged(claim, known), news: Some(News::AskAgain), ..known.incident.clone() };
     IncidentRecord { incident, approval, told: None, ..known.clone() }
 }
 
@@ -224,7 +226,9 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         Ok(holds) => holds,
         Err(until) => return denied(Denied::Wait { until }),
     };
-    let is_new = record.holds.is_empty() && !holds.is_empty() && how != How::Approved;
+    // What a person approved is theirs to answer for, however much there was in the hour.
+    let by_a_person = matches!(claim.occasion, Occasion::Approve { .. });
+    let is_new = record.holds.is_empty() && !holds.is_empty() && !by_a_person;
     let counters = if is_new { claim.limits.clone() } else { Vec::new() };
     if let Some(full) = counters.iter().find(|limit| limit.at_most == 0 || seen.full.contains(&limit.counter)) {
         return denied(Denied::OverLimit(full.counter.clone()));

@@ -4,7 +4,7 @@ use super::super::hold::Hold;
 use super::super::key::{HoldKey, Placed};
 use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
 use super::{Seen, Swap};
-use crate::incident::{Incident, Outcome, StepResult};
+use crate::incident::{Incident, News, Outcome, StepResult};
 use crate::policy::Response;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -116,6 +116,7 @@ pub fn verified(record: &IncidentRecord, now: Timestamp) -> Swap {
 #[must_use]
 pub fn told(record: &IncidentRecord, now: Timestamp) -> Swap {
     let mut record = record.clone();
+    record.incident.news = None;
     match record.status {
         Status::Released | Status::Rejected if record.told.is_some() => record.said_left = Some(now),
         Status::Containing
@@ -157,7 +158,7 @@ pub enum No {
 /// A person says no to the plan, or their time ran out and the rule says to leave it. None if there is nothing to
 /// decide, or somebody is at it.
 #[must_use]
-pub fn reject(record: &IncidentRecord, by: &Worker, no: No, now: Timestamp) -> Option<Swap> {
+pub fn reject(record: &IncidentRecord, by: &Worker, no: No, news: News, now: Timestamp) -> Option<Swap> {
     if record.status != Status::Waiting || record.busy_until(now).is_some() {
         return None;
     }
@@ -170,6 +171,7 @@ pub fn reject(record: &IncidentRecord, by: &Worker, no: No, now: Timestamp) -> O
     };
     record.status = status;
     record.approval = None;
+    record.incident.news = Some(news);
     record.note(now, by, what);
     record.told = None;
     record.due = Some(by.lease.until);

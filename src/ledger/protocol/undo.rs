@@ -4,6 +4,7 @@ use super::super::key::{HoldKey, IncidentId};
 use super::super::record::{IncidentRecord, Status, Undo, What, Who, Worker};
 use super::Swap;
 use crate::change::Value;
+use crate::incident::News;
 use jiff::Timestamp;
 
 /// Why there is nothing to undo.
@@ -83,8 +84,15 @@ pub fn begin_undo(
 
 /// Writes down what came back. The lease stays until people were told.
 #[must_use]
-pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[(HoldKey, LetGo)], now: Timestamp) -> Swap {
+pub fn finish_undo(
+    record: &IncidentRecord,
+    by: &Worker,
+    done: &[(HoldKey, LetGo)],
+    news: News,
+    now: Timestamp,
+) -> Swap {
     let mut record = record.clone();
+    record.incident.news = Some(news);
     for (key, let_go) in done {
         record.note(now, by, said(key, let_go));
         if let_go.is_over() {

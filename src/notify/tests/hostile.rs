@@ -3,8 +3,12 @@
 use super::*;
 use crate::finding::LocalPort;
 use crate::id::FindingId;
+use crate::incident::Beside;
+use crate::ledger::key::IncidentId;
+use crate::ledger::record::Approval;
 use crate::notify::escape::{ascii, code, defanged, is_pasteable, markdown, plain};
 use crate::notify::{fit, log_lines, message, metrics, text};
+use crate::policy::Fallback;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
@@ -67,9 +71,19 @@ fn hostile_part() -> impl Strategy<Value = Part> {
         part.plan.notes.push(text.clone());
         part.plan.residual.push(text.clone());
         part.plan.manual.push(Manual::run(text.clone(), text.clone()));
-        part.decision.lowered = Some(text);
+        part.decision.lowered = vec![text];
         part
     })
+}
+
+/// Everything that a message says beside the incident itself, or nothing.
+fn beside(nothing: bool, failure: &str) -> Beside {
+    if nothing {
+        return Beside::default();
+    }
+    let expires = "2026-11-22T03:00:00Z".parse().unwrap();
+    let approval = Some(Approval { plan: 1, expires, fallback: Fallback::Abandon });
+    Beside { repeated: true, failure: Some(failure.to_owned()), approval, ends: Some(expires) }
 }
 
 fn hostile_incident() -> impl Strategy<Value = Incident> {
@@ -83,11 +97,13 @@ fn hostile_incident() -> impl Strategy<Value = Incident> {
             if let Ok(kind) = FindingType::try_from(short(&kind)) {
                 finding.kind = kind;
             }
-            (finding.title, finding.description, finding.arn, finding.action) = (title, description, arn, Some(action));
+            (finding.title, finding.description, finding.arn, finding.action) =
+                (title.clone(), description, arn, Some(action));
             let remote = Remote { network: Some(network.clone()), city: Some(network), ..finding.remotes[0].clone() };
             finding.remotes = vec![remote; remotes.into()];
             finding.ports = (0..ports.into()).map(|port| LocalPort { port, address: None }).collect();
             finding.sample = sample;
+            incident.beside = beside(sample, &title);
             incident
         },
     )
@@ -143,12 +159,10 @@ fn commands(incident: &Incident) -> Vec<String> {
     let changes = || incident.parts.iter().flat_map(|part| part.plan.steps()).map(|step| &step.change);
     let manual = incident.parts.iter().flat_map(|part| &part.plan.manual).filter_map(|manual| manual.command.clone());
     let guard = ["aws sts get-caller-identity --query Account --output text".to_owned()];
-    changes()
-        .flat_map(Change::commands)
-        .chain(changes().flat_map(|change| change.undo().commands()))
-        .chain(manual)
-        .chain(guard)
-        .collect()
+    let id = IncidentId::of(&incident.finding);
+    let quell = ["approve", "reject", "undo"].map(|verb| format!("quell {verb} {id}"));
+    let dry_run = [format!("quell undo {id} --dry-run")];
+    changes().flat_map(Change::commands).chain(manual).chain(quell).chain(dry_run).chain(guard).collect()
 }
 
 fn has_steps(incident: &Incident) -> bool {

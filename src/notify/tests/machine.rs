@@ -9,7 +9,9 @@ use insta::{assert_json_snapshot, assert_snapshot};
 fn the_structured_message() {
     assert_json_snapshot!(json(&contained()), @r#"
     {
+      "approval": null,
       "contained": "2026-11-21T03:00:02.4Z",
+      "ends": null,
       "finding": {
         "account": "111122223333",
         "action": "ListBuckets of s3.amazonaws.com",
@@ -56,12 +58,20 @@ fn the_structured_message() {
         "type": "UnauthorizedAccess:IAMUser/TorIPCaller",
         "updated": "2026-11-21T02:59:18Z"
       },
+      "given_back": null,
       "headline": "CONTAINED: access key AKIAIOSFODNN7EXAMPLE of user ann (account 111122223333, eu-west-1)",
+      "incident": "111122223333/eu-west-1/16afba5c5c43e07c9e3e5e2e544e95df",
       "links": {
         "console": "https://console.aws.amazon.com/guardduty/home?region=eu-west-1#/findings?search=id%3D16afba5c5c43e07c9e3e5e2e544e95df"
       },
+      "news": [],
       "parts": [
         {
+          "blast_radius": {
+            "count": 0,
+            "says": [],
+            "unread": []
+          },
           "changes": [
             {
               "change": {
@@ -89,7 +99,7 @@ fn the_structured_message() {
             }
           ],
           "changes_left_out": 0,
-          "lowered": null,
+          "lowered": [],
           "manual": [
             {
               "command": "aws iam get-access-key-last-used --access-key-id AKIAIOSFODNN7EXAMPLE",
@@ -123,6 +133,7 @@ fn the_structured_message() {
         }
       ],
       "parts_left_out": 0,
+      "repeated": false,
       "schema": "quell.incident.v1",
       "seconds_to_contain": 44.4,
       "started": "2026-11-21T03:00:00Z",
@@ -204,6 +215,9 @@ fn the_metrics_of_a_contained_finding() {
     {
       "Failures": 0,
       "Findings": 1,
+      "MadeUp": 0,
+      "OverLimit": 0,
+      "Reopened": 0,
       "SecondsToContain": 44.4,
       "Service": "quell",
       "TypeFamily": "UnauthorizedAccess:IAMUser",
@@ -244,6 +258,18 @@ fn the_metrics_of_a_contained_finding() {
               },
               {
                 "Name": "Failures",
+                "Unit": "Count"
+              },
+              {
+                "Name": "OverLimit",
+                "Unit": "Count"
+              },
+              {
+                "Name": "Reopened",
+                "Unit": "Count"
+              },
+              {
+                "Name": "MadeUp",
                 "Unit": "Count"
               }
             ],

@@ -88,11 +88,12 @@ pub(super) fn decided(parts: &[&Part]) -> Vec<String> {
 
 fn decision(part: &Part) -> String {
     let response = part.decision.response;
-    match (&part.decision.rule, &part.decision.lowered) {
+    match (&part.decision.rule, part.decision.lowered.as_slice()) {
         (None, _) => format!("  no rule of the policy matches: {response}"),
-        (Some(rule), None) => format!("  rule \"{}\" of the policy: {response}", plain(rule, 100)),
-        (Some(rule), Some(why)) => {
-            format!("  rule \"{}\" of the policy, lowered to {response}: {}", plain(rule, 100), sentence(why, 300))
+        (Some(rule), []) => format!("  rule \"{}\" of the policy: {response}", plain(rule, 100)),
+        (Some(rule), whys) => {
+            let whys = whys.iter().map(|why| sentence(why, 300)).collect::<Vec<_>>().join("; ");
+            format!("  rule \"{}\" of the policy, lowered to {response}: {whys}", plain(rule, 100))
         }
     }
 }

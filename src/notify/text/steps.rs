@@ -1,11 +1,13 @@
 //! What was done, what was not, and what is left to people.
 
 use crate::id::Place;
-use crate::incident::{Outcome, Part, Verdict};
+use crate::incident::{Incident, News, Outcome, Part, Verdict};
+use crate::ledger::key::IncidentId;
 use crate::notify::escape::{defanged, is_pasteable, sentence};
-use crate::notify::facts::{Row, ToDo, rows};
+use crate::notify::facts::{Row, ToDo, is_given_back, rows};
 use crate::notify::{fit, words};
 use crate::plan::NoSteps;
+use crate::policy::{Fallback, Refusal};
 
 /// The longest change or reason in a line.
 const LINE: usize = 600;
@@ -50,6 +52,53 @@ fn pasteable(command: &str) -> String {
     )
 }
 
+/// Each setting that was to be given back, and what became of it.
+pub(super) fn given_back(incident: &Incident) -> Vec<String> {
+    let Some(News::GivenBack { settings, .. }) = &incident.news else { return Vec::new() };
+    fit::lines(settings, 12_000, |it| {
+        vec![format!("  - {}: {}", defanged(&it.setting, LINE), sentence(&it.became, LINE))]
+    })
+}
+
+/// The commands that decide on a plan that waits, and what comes without them.
+pub(super) fn approve(incident: &Incident) -> Vec<String> {
+    let Some(approval) = &incident.beside.approval else { return Vec::new() };
+    let id = IncidentId::of(&incident.finding);
+    let then = match approval.fallback {
+        Fallback::Contain => "Quell looks again and does it",
+        Fallback::Abandon => "Quell drops it and says so",
+    };
+    let until = words::second(approval.expires);
+    vec![
+        format!("  Until {until} a person decides; without an answer {then}."),
+        format!("quell approve {id}"),
+        format!("quell reject {id}"),
+    ]
+}
+
+/// How what was changed is given back. By hand would not do: Quell would take it for the attacker's doing.
+pub(super) fn way_back(incident: &Incident) -> Vec<String> {
+    let results = incident.parts.iter().flat_map(|part| &part.results);
+    let changed = results.into_iter().any(|result| result.outcome == Outcome::Changed);
+    if !changed || is_given_back(incident) {
+        return Vec::new();
+    }
+    vec![
+        "  Quell gives back what it changed. Changed back by hand, it is contained again. First see what it would do:"
+            .to_owned(),
+        format!("quell undo {} --dry-run", IncidentId::of(&incident.finding)),
+        format!("quell undo {}", IncidentId::of(&incident.finding)),
+    ]
+}
+
+/// What else stops, or would; and what could not be counted.
+pub(super) fn blast(parts: &[&Part]) -> Vec<String> {
+    let acts = parts.iter().filter(|part| part.plan.steps().next().is_some());
+    let unread = |part: &Part| part.plan.blast.unread.iter().map(|why| format!("Not known: {why}")).collect::<Vec<_>>();
+    let said: Vec<String> = acts.flat_map(|part| part.plan.blast.says.iter().cloned().chain(unread(part))).collect();
+    listed(said.iter(), 4_000)
+}
+
 pub(super) fn done(parts: &[&Part]) -> Vec<String> {
     let holding: Vec<Row> = rows(parts, true).into_iter().filter(|row| holds(*row)).collect();
     fit::lines(&holding, 18_000, |row| {
@@ -63,7 +112,9 @@ pub(super) fn done(parts: &[&Part]) -> Vec<String> {
 }
 
 pub(super) fn planned(parts: &[&Part]) -> Vec<String> {
-    fit::lines(&rows(parts, false), 12_000, |row| change(row, "not done"))
+    let made_up = |part: &&&Part| part.decision.refused == Some(Refusal::MadeUp);
+    let parts: Vec<&Part> = parts.iter().filter(|part| !made_up(part)).copied().collect();
+    fit::lines(&rows(&parts, false), 12_000, |row| change(row, "not done"))
 }
 
 fn change(row: &Row, end: &str) -> Vec<String> {
@@ -81,22 +132,23 @@ pub(super) fn not_done(parts: &[&Part]) -> Vec<String> {
 
 fn is_held(part: &Part) -> bool {
     let plans = [Verdict::Planned, Verdict::WaitingForApproval].contains(&part.verdict());
-    part.plan.no_steps.is_some() || !part.plan.left_out.is_empty() || part.decision.lowered.is_some() || plans
+    part.plan.no_steps.is_some() || !part.plan.left_out.is_empty() || !part.decision.lowered.is_empty() || plans
 }
 
 fn withheld(part: &Part) -> Vec<String> {
     let subject = defanged(&part.plan.subject.kind.to_string(), 200);
     let none = part.plan.no_steps.as_ref();
     let none = none.map(|none| format!("{}: {}", nothing(none), sentence(none.why(), LINE)));
-    let lowered = part.decision.lowered.as_ref();
-    let lowered = lowered.map(|why| format!("held back to {}: {}", part.decision.response, sentence(why, LINE)));
-    let verdict = part.verdict();
-    let opt_in = (verdict == Verdict::Planned && lowered.is_none()).then(|| opt_in(part));
-    let waits = (verdict == Verdict::WaitingForApproval).then(|| {
-        "waits for a person. This release takes no approval; the commands above are equal to the plan".to_owned()
+    let lowered = part.decision.lowered.iter();
+    let lowered = lowered.map(|why| match part.decision.refused {
+        Some(_) => format!("refused: {}", sentence(why, LINE)),
+        None => format!("held back to {}: {}", part.decision.response, sentence(why, LINE)),
     });
+    let verdict = part.verdict();
+    let opt_in = (verdict == Verdict::Planned && part.decision.lowered.is_empty()).then(|| opt_in(part));
+    let waits = (verdict == Verdict::WaitingForApproval).then(|| "waits for a person".to_owned());
     let left_out = part.plan.left_out.iter().map(|what| sentence(what, LINE));
-    let reasons = [none, lowered, opt_in, waits].into_iter().flatten().chain(left_out);
+    let reasons = none.into_iter().chain(left_out).chain(lowered).chain(opt_in).chain(waits);
     reasons.map(|reason| format!("  - {subject}: {reason}")).collect()
 }
 
@@ -148,7 +200,7 @@ pub(super) fn residual(parts: &[&Part]) -> Vec<String> {
 }
 
 pub(super) fn notes(parts: &[&Part]) -> Vec<String> {
-    listed(parts.iter().flat_map(|part| &part.plan.notes), 4_000)
+    listed(parts.iter().flat_map(|part| part.plan.notes.iter().chain(&part.decision.notes)), 4_000)
 }
 
 fn listed<'a>(said: impl Iterator<Item = &'a String>, room: usize) -> Vec<String> {

@@ -10,7 +10,7 @@
 use super::Sabotage;
 use super::world::{Kept, State, finding, id, planned, value, works};
 use quell::change::Change;
-use quell::incident::{Outcome, StepResult};
+use quell::incident::{News, Outcome, StepResult};
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
 use quell::ledger::key::HoldKey;
 use quell::ledger::protocol::{self, Claim, Decided, Denied, Finish, How, LetGo, Occasion, Seen, Swap};
@@ -237,7 +237,7 @@ impl Run {
             Step::FinishUndo { record, gone } => {
                 let done: Vec<(HoldKey, LetGo)> =
                     record.get()?.to_give_back().into_iter().map(|key| (key, let_go(gone))).collect();
-                let next = self.follow(state, &protocol::finish_undo(record.get()?, by, &done, now))?;
+                let next = self.follow(state, &protocol::finish_undo(record.get()?, by, &done, undone(), now))?;
                 state.extra[which] -= 1;
                 Some(telling(next, sabotage))
             }
@@ -382,4 +382,9 @@ fn let_go(gone: u8) -> LetGo {
         KEPT => LetGo::KeptBy(vec![id(1).clone()]),
         _ => LetGo::Failed { why: "it is being given back".to_owned() },
     }
+}
+
+/// What people are told of an undo, of which the rules know nothing.
+fn undone() -> News {
+    News::GivenBack { by: "ann".to_owned(), settings: Vec::new(), others: 0 }
 }

@@ -401,7 +401,7 @@ pub fn planned(finding: Finding, works: bool, now: Timestamp) -> Incident {
     let mut plan = Plan::new(&finding.subjects[0].clone(), "compromised-access-key");
     plan.subject.at = Place { ..finding.at.clone() };
     plan.stages.push(vec![PlanStep::new(change, "it is in the wrong hands")]);
-    let decision = Decision { response: Response::Contain, rule: None, lowered: None };
+    let decision = Decision::new(Response::Contain, None);
     let parts = vec![Part { plan, decision, results: Vec::new() }];
-    Incident { finding, parts, started: now, contained: None }
+    Incident::new(finding, parts, now)
 }

@@ -1,0 +1,138 @@
+//! Carries out what a claim was won for, and writes down what became of it.
+
+use crate::aws::Cloud;
+use crate::change::Change;
+use crate::cloud_error::{CloudError, Kind};
+use crate::execute::{execute, make};
+use crate::id::Place;
+use crate::incident::{Incident, Outcome, Part, StepResult, Verdict};
+use crate::ledger::LedgerError;
+use crate::ledger::key::HoldKey;
+use crate::ledger::protocol::Finish;
+use crate::ledger::record::{Approval, IncidentRecord};
+use crate::plan::Step;
+use crate::policy::{Fallback, Response};
+use crate::respond::{Ending, Responder, Run, Story, cloud_at, tell};
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Instant;
+
+/// How long a person has, where the rule does not say.
+const DECIDE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+
+/// Executes the record's plan. Subjects do not wait for each other.
+pub async fn carry_out(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
+    let parts = record.incident.parts.iter().map(|part| carry_out_part(responder, run.until, &record, part));
+    let parts = join_all(parts).await;
+    let incident = Incident { parts, ..record.incident.clone() };
+    finish(responder, run, record, incident, Vec::new()).await
+}
+
+/// The only place that asks how far we may go.
+async fn carry_out_part(responder: &Responder, until: Instant, record: &IncidentRecord, part: &Part) -> Part {
+    let at = &part.plan.subject.at;
+    let results = match part.decision.response {
+        Response::Contain if part.plan.no_steps.is_none() => {
+            match cloud_at(responder, at, &record.incident.finding, until).await {
+                Ok(cloud) => {
+                    let results = execute(&cloud, &part.plan, until).await;
+                    join_all(results.into_iter().map(|it| closed(responder, &cloud, until, record, at, it))).await
+                }
+                Err(error) => part.plan.steps().map(|step| not_reached(step, &error)).collect(),
+            }
+        }
+        Response::Contain | Response::Notify | Response::Plan | Response::Approve => Vec::new(),
+    };
+    Part { results, ..part.clone() }
+}
+
+/// A step that was planned as already so, and is not any more: another incident gave the setting back between our look
+/// and our claim. What undo gives back is then what is there now.
+async fn closed(
+    responder: &Responder,
+    cloud: &Cloud,
+    until: Instant,
+    record: &IncidentRecord,
+    at: &Place,
+    result: StepResult,
+) -> StepResult {
+    let Outcome::Drifted { found } = &result.outcome else { return result };
+    if !result.change.is_already_so() {
+        return result;
+    }
+    let key = HoldKey::of(at, &result.change.setting);
+    let now = Timestamp::now();
+    let failed = |error: &LedgerError| StepResult {
+        outcome: Outcome::Failed { why: error.to_string(), transient: true },
+        ..result.clone()
+    };
+    let hold = match responder.ledger.holds(&[key]).await {
+        Ok(holds) => holds.into_iter().next(),
+        Err(error) => return failed(&error),
+    };
+    if let Some(corrected) = hold.and_then(|hold| hold.corrected(&record.id, found, now))
+        && let Err(error) = responder.ledger.swap_hold(corrected, now).await
+    {
+        return failed(&error);
+    }
+    make(cloud, Change { from: found.clone(), ..result.change.clone() }, until).await
+}
+
+fn not_reached(step: &Step, error: &CloudError) -> StepResult {
+    let why = error.to_string();
+    let outcome = match error.kind {
+        Kind::Refused => Outcome::Refused { why },
+        Kind::Gone => Outcome::Gone { why },
+        Kind::Transient | Kind::Exists | Kind::Other => {
+            Outcome::Failed { why, transient: error.kind == Kind::Transient }
+        }
+    };
+    StepResult { change: step.change.clone(), outcome }
+}
+
+/// Writes down what became of it. People are told even if that fails.
+pub async fn finish(
+    responder: &Responder,
+    run: &Run,
+    record: IncidentRecord,
+    mut incident: Incident,
+    reopened: Vec<String>,
+) -> Ending {
+    let now = Timestamp::now();
+    if matches!(incident.verdict(), Verdict::Contained | Verdict::Partial) {
+        incident.contained = Some(now);
+    }
+    let (approval, ends) = (approval(&incident, &record, now), ends(&incident, &record, now));
+    let done = Finish { incident, reopened, approval, ends, now };
+    match responder.ledger.finish(&record, &run.worker, &done).await {
+        Ok(record) => tell(record),
+        Err(error) => {
+            let mut incident = done.incident;
+            let why = format!("what became of it is not written down yet, and it is tried again: {error}");
+            incident.beside.failure = Some(why);
+            Ending::Tell(Box::new(Story { incident, record: None }))
+        }
+    }
+}
+
+/// Until when a person decides, where the plan waits for one.
+fn approval(incident: &Incident, record: &IncidentRecord, now: Timestamp) -> Option<Approval> {
+    let waiting = || incident.parts.iter().filter(|part| part.verdict() == Verdict::WaitingForApproval);
+    let terms = || waiting().map(|part| part.decision.approval);
+    waiting().next()?;
+    let within = terms().flatten().map(|terms| terms.within).min().unwrap_or(DECIDE_WITHIN);
+    let contains = terms().all(|terms| terms.is_some_and(|terms| terms.fallback == Fallback::Contain));
+    let plan = record.approval.as_ref().map_or(1, |approval| approval.plan + 1);
+    let fallback = if contains { Fallback::Contain } else { Fallback::Abandon };
+    Some(Approval { plan, expires: now.saturating_add(within).unwrap_or(Timestamp::MAX), fallback })
+}
+
+/// When the containment ends, where the rule wants it for a time.
+fn ends(incident: &Incident, record: &IncidentRecord, now: Timestamp) -> Option<Timestamp> {
+    if record.ends.is_some() {
+        return record.ends;
+    }
+    let contained = incident.parts.iter().filter(|part| part.decision.response == Response::Contain);
+    let shortest = contained.filter_map(|part| part.decision.expires).min()?;
+    now.saturating_add(shortest).ok()
+}

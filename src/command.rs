@@ -1,0 +1,216 @@
+//! Carries out what an operator orders. Who may order is who may invoke the function.
+
+use crate::incident::{Incident, News};
+use crate::ledger::LedgerError;
+use crate::ledger::hold::Release;
+use crate::ledger::key::{HoldKey, IncidentId};
+use crate::ledger::protocol::{No, NoUndo, Occasion};
+use crate::ledger::record::{Entry, IncidentRecord, Status, What};
+use crate::notify;
+use crate::operator::wire::{Acted, Command, Event, Hold, Incidents, Listed, Order, Shown};
+use crate::plan::Step;
+use crate::respond::{Ending, Quiet, Responder, Run, claim, plan_for, tell};
+use crate::undo::{preview, said_by, undo};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::num::NonZeroUsize;
+
+/// What an order came to.
+#[derive(Debug)]
+pub enum Obeyed {
+    /// An answer, and nothing changed.
+    Answer(Value),
+    /// Something changed: people are told, then the operator.
+    Acted(Ending),
+    /// What is wrong with the order.
+    Wrong(String),
+}
+
+/// Carries out an order.
+///
+/// # Errors
+/// The ledger could not be asked.
+pub async fn obey(responder: &Responder, run: &Run, order: Order) -> Result<Obeyed, LedgerError> {
+    match order.command {
+        Command::Incidents { open } => {
+            let mut records = responder.ledger.incidents(open).await?;
+            records.sort_by_key(|record| std::cmp::Reverse(record.incident.started));
+            Ok(answer(&Incidents { incidents: records.iter().map(listed).collect() }))
+        }
+        Command::Show { incident } => show(responder, &incident).await,
+        Command::Undo { incident, step, dry_run: true } => dry_run(responder, &incident, step).await,
+        Command::Undo { incident, step, dry_run: false } => give_back(responder, run, &incident, step).await,
+        Command::Approve { incident } => approve(responder, run, &incident).await,
+        Command::Reject { incident } => reject(responder, run, &incident).await,
+    }
+}
+
+/// What the operator is answered once people were told.
+#[must_use]
+pub fn acted(incident: &Incident) -> Value {
+    let results = incident.parts.iter().flat_map(|part| part.results.clone()).collect();
+    let plan = incident.parts.iter().flat_map(|part| part.plan.steps().cloned()).collect();
+    let acted = Acted { plan, results, verdict: incident.verdict().token().to_owned(), text: notify::text(incident) };
+    json!({ "ok": acted })
+}
+
+fn answer(what: &impl Serialize) -> Obeyed {
+    Obeyed::Answer(json!({ "ok": what }))
+}
+
+fn listed(record: &IncidentRecord) -> Listed {
+    let Incident { finding, started, .. } = &record.incident;
+    Listed {
+        id: record.id.clone(),
+        verdict: record.incident.verdict().token().to_owned(),
+        finding_type: finding.kind.to_string(),
+        severity: finding.severity,
+        subjects: finding.subjects.iter().map(|subject| subject.kind.to_string()).collect(),
+        started: *started,
+        status: word(record.status).to_owned(),
+    }
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Containing => "containing",
+        Status::Waiting => "waiting",
+        Status::Held => "held",
+        Status::Releasing => "releasing",
+        Status::Released => "released",
+        Status::Rejected => "rejected",
+        Status::Closed => "closed",
+    }
+}
+
+async fn show(responder: &Responder, id: &IncidentId) -> Result<Obeyed, LedgerError> {
+    let record = responder.ledger.get(id).await?;
+    let holds = responder.ledger.holds(&record.holds).await?;
+    let holds = holds.into_iter().map(|hold| Hold {
+        held_by: hold.holders.iter().map(|holder| holder.incident.clone()).collect(),
+        setting: hold.setting,
+        original: hold.original,
+    });
+    let mut incident = json!(record.incident);
+    if let Value::Object(fields) = &mut incident {
+        fields.insert("history".to_owned(), json!(record.history.iter().map(event).collect::<Vec<_>>()));
+        fields.insert("status".to_owned(), word(record.status).into());
+    }
+    Ok(answer(&Shown { incident, holds: holds.collect() }))
+}
+
+fn event(entry: &Entry) -> Event {
+    let Entry { at, who, what, request } = entry;
+    Event { at: *at, who: said_by(who), what: format!("{} (request {request})", said(what)) }
+}
+
+fn said(what: &What) -> String {
+    match what {
+        What::Claimed => "began to handle it".to_owned(),
+        What::Resumed => "went on with it".to_owned(),
+        What::Updated { count } => format!("GuardDuty saw it again, {count} times by now"),
+        What::Finished { verdict } => format!("finished: {}", verdict.token()),
+        What::Reopened { settings } => format!("somebody had set {}; contained again", settings.join(", ")),
+        What::Asked { plan } => format!("asked for approval of plan {plan}"),
+        What::Approved { plan } => format!("approved plan {plan}"),
+        What::Rejected => "rejected it".to_owned(),
+        What::Expired => "nobody decided in time".to_owned(),
+        What::UndoBegun => "began to undo it".to_owned(),
+        What::GivenBack { setting } => format!("gave back {setting}"),
+        What::Left { setting, why } => format!("left {setting}: {why}"),
+        What::Released => "released it".to_owned(),
+    }
+}
+
+async fn dry_run(responder: &Responder, id: &IncidentId, step: Option<NonZeroUsize>) -> Result<Obeyed, LedgerError> {
+    let record = responder.ledger.get(id).await?;
+    let keys = match keys(&record, step) {
+        Ok(keys) => keys,
+        Err(why) => return Ok(Obeyed::Wrong(why)),
+    };
+    let releases = preview(responder, &record, keys.as_deref()).await?;
+    let mut text = Vec::new();
+    let mut plan = Vec::new();
+    for (key, release) in releases {
+        match release {
+            Release::Back(change) => {
+                text.push(format!("would give back: {change}"));
+                plan.push(Step::new(change, "undo"));
+            }
+            Release::KeptBy(others) => {
+                let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+                text.push(format!("{key} would stay: incident {} holds it", others.join(", ")));
+            }
+            Release::NotHeld => text.push(format!("{key} is not held any more")),
+            Release::Wait { until } => {
+                text.push(format!("{key} is being given back by another incident until {until}"));
+            }
+        }
+    }
+    let verdict = record.incident.verdict().token().to_owned();
+    Ok(answer(&Acted { plan, results: Vec::new(), verdict, text: text.join("\n") }))
+}
+
+async fn give_back(
+    responder: &Responder,
+    run: &Run,
+    id: &IncidentId,
+    step: Option<NonZeroUsize>,
+) -> Result<Obeyed, LedgerError> {
+    let keys = match step {
+        Some(_) => match keys(&responder.ledger.get(id).await?, step) {
+            Ok(keys) => keys,
+            Err(why) => return Ok(Obeyed::Wrong(why)),
+        },
+        None => None,
+    };
+    Ok(match undo(responder, run, id, keys.as_deref()).await? {
+        Ok(ending) => Obeyed::Acted(ending),
+        Err(NoUndo::Busy { until }) => Obeyed::Wrong(format!("another run is at it until {until}: try again then")),
+        Err(NoUndo::Waiting) => Obeyed::Wrong("nothing was done yet: reject it instead".to_owned()),
+        Err(NoUndo::Over(status)) => Obeyed::Wrong(format!("there is nothing to undo: it is {}", word(status))),
+    })
+}
+
+/// The setting of a step, counted from one through all parts; none for all of them.
+fn keys(record: &IncidentRecord, step: Option<NonZeroUsize>) -> Result<Option<Vec<HoldKey>>, String> {
+    let Some(step) = step else { return Ok(None) };
+    let steps = record
+        .incident
+        .parts
+        .iter()
+        .flat_map(|part| part.plan.steps().map(|step| HoldKey::of(&part.plan.subject.at, &step.change.setting)));
+    let all: Vec<HoldKey> = steps.collect();
+    match all.get(step.get() - 1) {
+        Some(key) => Ok(Some(vec![key.clone()])),
+        None => Err(format!("there is no step {step}: the incident has {}", all.len())),
+    }
+}
+
+async fn approve(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Obeyed, LedgerError> {
+    let record = responder.ledger.get(id).await?;
+    let Some(approval) = record.approval.filter(|_| record.status == Status::Waiting) else {
+        return Ok(Obeyed::Wrong(format!("nothing waits for approval: it is {}", word(record.status))));
+    };
+    let mut incident = plan_for(responder, record.incident.finding, run.until).await;
+    incident.news = Some(News::Approved { by: said_by(&run.worker.who) });
+    Ok(match claim(responder, run, incident, Occasion::Approve { plan: approval.plan }).await {
+        Ending::Quiet(Quiet::Known) => {
+            Obeyed::Wrong("somebody decided on it meanwhile: look with \"quell show\"".to_owned())
+        }
+        Ending::Quiet(Quiet::Busy | Quiet::Kept) => {
+            Obeyed::Wrong("another run is at it: try again in a minute".to_owned())
+        }
+        Ending::ComeAgain(why) => Obeyed::Wrong(format!("not now: {why}")),
+        told @ Ending::Tell(_) => Obeyed::Acted(told),
+    })
+}
+
+async fn reject(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Obeyed, LedgerError> {
+    let news = News::Rejected { by: said_by(&run.worker.who) };
+    Ok(match responder.ledger.reject(id, &run.worker, No::Person, news, Timestamp::now()).await? {
+        Some(record) => Obeyed::Acted(tell(record)),
+        None => Obeyed::Wrong("nothing waits for approval, or another run is at it".to_owned()),
+    })
+}

@@ -1,0 +1,140 @@
+//! Looks at what an incident holds: is it still as it was left?
+//!
+//! An attacker with IAM rights takes a deny policy off within seconds. What is no longer as it was left is contained
+//! again; its first original value stays the one that undo gives back.
+
+use crate::act::finish;
+use crate::aws::Cloud;
+use crate::change::Change;
+use crate::cloud_error::CloudError;
+use crate::execute::{execute, make};
+use crate::incident::{Incident, News, Outcome, Part, StepResult};
+use crate::ledger::hold::Hold;
+use crate::ledger::key::HoldKey;
+use crate::ledger::record::IncidentRecord;
+use crate::plan::Plan;
+use crate::respond::{Ending, Quiet, Responder, Run, cloud_at};
+use crate::setting::quarantine_groups;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was found of a held setting.
+enum Found {
+    /// As it was left.
+    Kept,
+    /// Somebody set it to something else; it was set again.
+    Reopened(StepResult),
+    /// It could not be read.
+    Unknown(StepResult),
+}
+
+/// Reads all held settings side by side, sets again what somebody else has set, and makes what a newer state of the
+/// finding adds.
+pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
+    let known: BTreeSet<HoldKey> = results_of(&record.incident).into_keys().collect();
+    let (old, new): (Vec<HoldKey>, Vec<HoldKey>) = record.holds.iter().cloned().partition(|key| known.contains(key));
+    let holds = match responder.ledger.holds(&old).await {
+        Ok(holds) => holds,
+        Err(error) => return Ending::ComeAgain(error.to_string()),
+    };
+    let looks = join_all(holds.iter().map(|hold| look(responder, run, &record, hold))).await;
+    let mut results = BTreeMap::new();
+    let mut reopened = Vec::new();
+    for (hold, found) in holds.iter().zip(looks) {
+        match found {
+            Found::Kept => {}
+            Found::Reopened(result) => {
+                reopened.push(hold.setting.to_string());
+                results.insert(hold.key.clone(), result);
+            }
+            Found::Unknown(result) => {
+                results.insert(hold.key.clone(), result);
+            }
+        }
+    }
+    let parts = join_all(record.incident.parts.iter().map(|part| extended(responder, run, &record, part, &new))).await;
+    if results.is_empty() && new.is_empty() {
+        return match responder.ledger.verified(&record, Timestamp::now()).await {
+            Ok(_) => Ending::Quiet(Quiet::Kept),
+            Err(error) => Ending::ComeAgain(error.to_string()),
+        };
+    }
+    let parts = parts.into_iter().map(|part| with_results(part, &results)).collect();
+    let news = match (reopened.is_empty(), new.is_empty()) {
+        (false, _) => Some(News::Reopened { settings: reopened.clone() }),
+        (true, false) => Some(News::More),
+        (true, true) => None,
+    };
+    let incident = Incident { parts, news, ..record.incident.clone() };
+    finish(responder, run, record, incident, reopened).await
+}
+
+async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &Hold) -> Found {
+    let unknown = |error: &CloudError, change: Change| {
+        Found::Unknown(StepResult { change, outcome: Outcome::Failed { why: error.to_string(), transient: true } })
+    };
+    let cloud = match cloud_at(responder, &hold.at, &record.incident.finding, run.until).await {
+        Ok(cloud) => cloud,
+        Err(error) => return unknown(&error, hold.change()),
+    };
+    let hold = &known_group(&cloud, hold).await;
+    // What the incident does not hold any more is not its to look after.
+    let Some(change) = hold.kept_by(&record.id) else { return Found::Kept };
+    match change.setting.adjust().read(&cloud, &change).await {
+        Ok(found) if found == change.to => Found::Kept,
+        Ok(found) => Found::Reopened(make(&cloud, Change { from: found, ..change }, run.until).await),
+        // What no longer exists needs no containing.
+        Err(error) if error.kind == crate::cloud_error::Kind::Gone => Found::Kept,
+        Err(error) => unknown(&error, change),
+    }
+}
+
+/// A run that crashed may not have said which group it made.
+pub async fn known_group(cloud: &Cloud, hold: &Hold) -> Hold {
+    let Some(vpc) = hold.waits_for() else { return hold.clone() };
+    match quarantine_groups(cloud, Some(&vpc)).await {
+        Ok(groups) => {
+            groups.iter().find(|group| group.ours).map_or_else(|| hold.clone(), |it| hold.resolved(&vpc, &it.id))
+        }
+        Err(_) => hold.clone(),
+    }
+}
+
+/// Executes the steps of a part that nobody has made yet.
+async fn extended(responder: &Responder, run: &Run, record: &IncidentRecord, part: &Part, new: &[HoldKey]) -> Part {
+    let at = &part.plan.subject.at;
+    let is_new = |change: &Change| new.contains(&HoldKey::of(at, &change.setting));
+    let stages =
+        part.plan.stages.iter().map(|stage| stage.iter().filter(|step| is_new(&step.change)).cloned().collect());
+    let stages: Vec<Vec<_>> = stages.filter(|stage: &Vec<_>| !stage.is_empty()).collect();
+    if stages.is_empty() {
+        return part.clone();
+    }
+    let plan = Plan { stages, ..part.plan.clone() };
+    let Ok(cloud) = cloud_at(responder, at, &record.incident.finding, run.until).await else { return part.clone() };
+    let more = execute(&cloud, &plan, run.until).await;
+    Part { results: [part.results.clone(), more].concat(), ..part.clone() }
+}
+
+/// The part with the newer results in the place of the older ones, in the order of its steps.
+fn with_results(part: Part, newer: &BTreeMap<HoldKey, StepResult>) -> Part {
+    let at = part.plan.subject.at.clone();
+    let older: BTreeMap<HoldKey, StepResult> =
+        part.results.iter().map(|result| (HoldKey::of(&at, &result.change.setting), result.clone())).collect();
+    let result = |change: &Change| {
+        let key = HoldKey::of(&at, &change.setting);
+        newer.get(&key).or_else(|| older.get(&key)).cloned()
+    };
+    let results = part.plan.steps().filter_map(|step| result(&step.change)).collect();
+    Part { results, ..part }
+}
+
+fn results_of(incident: &Incident) -> BTreeMap<HoldKey, &StepResult> {
+    let parts = incident.parts.iter();
+    parts
+        .flat_map(|part| {
+            part.results.iter().map(|result| (HoldKey::of(&part.plan.subject.at, &result.change.setting), result))
+        })
+        .collect()
+}

@@ -1,0 +1,64 @@
+//! Each minute: what is due?
+
+use crate::incident::News;
+use crate::ledger::key::IncidentId;
+use crate::ledger::protocol::{No, Occasion};
+use crate::ledger::record::IncidentRecord;
+use crate::ledger::schedule::Due;
+use crate::ledger::{Claimed, LedgerError};
+use crate::policy::Fallback;
+use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, plan_for, tell};
+use crate::undo::undo;
+use jiff::Timestamp;
+
+/// How many incidents one sweep looks at, at the most; the next minute brings the next.
+pub const MOST: i32 = 25;
+
+/// The incidents that are due, the longest overdue first.
+///
+/// # Errors
+/// The ledger could not be asked.
+pub async fn due(responder: &Responder) -> Result<Vec<IncidentId>, LedgerError> {
+    responder.ledger.due(Timestamp::now(), MOST).await
+}
+
+/// Does what is due about one incident: resumes what crashed, looks at what is held, ends what was for a time.
+///
+/// # Errors
+/// The ledger could not be asked.
+pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ending, LedgerError> {
+    let record = responder.ledger.get(id).await?;
+    // The index follows the table with a delay: only the record itself says what is due.
+    let Some(due) = record.is_due(Timestamp::now()) else { return Ok(Ending::Quiet(Quiet::Known)) };
+    match due {
+        Due::Resume => take(responder, run, id, Occasion::Delivery).await,
+        Due::Announce => take(responder, run, id, Occasion::Announce).await,
+        Due::Verify => take(responder, run, id, Occasion::Verify).await,
+        Due::FinishUndo | Due::End => match undo(responder, run, id, None).await? {
+            Ok(ending) => Ok(ending),
+            Err(_) => Ok(Ending::Quiet(Quiet::Busy)),
+        },
+        Due::Expired(Fallback::Contain) => Ok(contain(responder, run, record).await),
+        Due::Expired(Fallback::Abandon) => abandon(responder, run, id).await,
+    }
+}
+
+async fn take(responder: &Responder, run: &Run, id: &IncidentId, occasion: Occasion) -> Result<Ending, LedgerError> {
+    match responder.ledger.take(id, &run.worker, occasion, Timestamp::now()).await? {
+        Claimed::Won(record, how) => Ok(go_on(responder, run, *record, how).await),
+        Claimed::Denied(_) => Ok(Ending::Quiet(Quiet::Busy)),
+    }
+}
+
+/// Nobody decided in time, and the rule says to contain then: what is there now is looked at first.
+async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
+    let mut incident = plan_for(responder, record.incident.finding, run.until).await;
+    incident.news = Some(News::Approved { by: "the policy, since nobody decided in time".to_owned() });
+    claim(responder, run, incident, Occasion::Expired).await
+}
+
+async fn abandon(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ending, LedgerError> {
+    let news = News::Rejected { by: "nobody decided in time".to_owned() };
+    let rejected = responder.ledger.reject(id, &run.worker, No::Time, news, Timestamp::now()).await?;
+    Ok(rejected.map_or(Ending::Quiet(Quiet::Busy), tell))
+}

@@ -1,0 +1,207 @@
+//! Gives back what an incident holds, last in first out, only where the value is still ours.
+
+use crate::change::Change;
+use crate::cloud_error::{CloudError, Kind};
+use crate::execute::make;
+use crate::incident::{Incident, News, Outcome, Returned};
+use crate::ledger::LedgerError;
+use crate::ledger::hold::{GiveBack, Hold, Release, give_back};
+use crate::ledger::key::{HoldKey, IncidentId};
+use crate::ledger::protocol::{LetGo, NoUndo, held_by};
+use crate::ledger::record::{IncidentRecord, Who};
+use crate::look_again::known_group;
+use crate::respond::{Ending, Responder, Run, Story, cloud_at, tell};
+use crate::setting::Setting;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// How often to decide again where another run wrote the hold in between.
+const TRIES: usize = 5;
+
+/// Gives back all that the incident holds, or only `keys`.
+///
+/// # Errors
+/// The ledger could not be asked. The inner error says why there is nothing to undo.
+pub async fn undo(
+    responder: &Responder,
+    run: &Run,
+    id: &IncidentId,
+    keys: Option<&[HoldKey]>,
+) -> Result<Result<Ending, NoUndo>, LedgerError> {
+    let record = match responder.ledger.begin_undo(id, &run.worker, keys, Timestamp::now()).await? {
+        Ok(record) => record,
+        Err(why) => return Ok(Err(why)),
+    };
+    let mut done = Vec::new();
+    for key in record.to_give_back() {
+        let became = let_go(responder, run, &record, &key).await;
+        done.push((key, became));
+    }
+    let settings = names(&record);
+    let returned = done.iter().map(|(key, became)| returned(key, settings.get(key), became)).collect();
+    let others = record.holds.iter().filter(|held| !done.iter().any(|(key, _)| key == *held)).count();
+    let news = News::GivenBack { by: by(&record, run), settings: returned, others };
+    match responder.ledger.finish_undo(&record, &run.worker, &done, &news, Timestamp::now()).await {
+        Ok(record) => Ok(Ok(tell(record))),
+        Err(error) => {
+            let mut incident = Incident { news: Some(news), ..record.incident };
+            let why = format!("what was given back is not written down yet, and it is tried again: {error}");
+            incident.beside.failure = Some(why);
+            Ok(Ok(Ending::Tell(Box::new(Story { incident, record: None }))))
+        }
+    }
+}
+
+/// What people call the settings of an incident.
+fn names(record: &IncidentRecord) -> BTreeMap<HoldKey, Setting> {
+    held_by(&record.incident).into_iter().map(|placed| (placed.key(), placed.change.setting)).collect()
+}
+
+/// What undo would do, in its order: nothing is marked, read or written in AWS.
+///
+/// # Errors
+/// The ledger could not be asked.
+pub async fn preview(
+    responder: &Responder,
+    record: &IncidentRecord,
+    keys: Option<&[HoldKey]>,
+) -> Result<Vec<(HoldKey, Release)>, LedgerError> {
+    let wanted: Vec<HoldKey> =
+        record.holds.iter().rev().filter(|key| keys.is_none_or(|keys| keys.contains(key))).cloned().collect();
+    let holds = responder.ledger.holds(&wanted).await?;
+    let now = Timestamp::now();
+    Ok(holds.iter().map(|hold| (hold.key.clone(), hold.release(&record.id, now))).collect())
+}
+
+async fn let_go(responder: &Responder, run: &Run, record: &IncidentRecord, key: &HoldKey) -> LetGo {
+    for _ in 0..TRIES {
+        match try_let_go(responder, run, record, key).await {
+            Ok(Some(became)) => return became,
+            Ok(None) => {}
+            Err(error) => return LetGo::Failed { why: error.to_string() },
+        }
+    }
+    LetGo::Failed { why: "other runs write this hold all the time".to_owned() }
+}
+
+/// None where another run wrote the hold in between: then it must be decided again.
+async fn try_let_go(
+    responder: &Responder,
+    run: &Run,
+    record: &IncidentRecord,
+    key: &HoldKey,
+) -> Result<Option<LetGo>, LedgerError> {
+    let now = Timestamp::now();
+    let Some(hold) = responder.ledger.holds(std::slice::from_ref(key)).await?.pop() else {
+        return Ok(Some(LetGo::WasBack));
+    };
+    match hold.release(&record.id, now) {
+        Release::NotHeld => Ok(Some(LetGo::WasBack)),
+        Release::Wait { until } => {
+            Ok(Some(LetGo::Failed { why: format!("another incident is giving it back until {until}") }))
+        }
+        Release::KeptBy(others) => left(responder, &hold, record, LetGo::KeptBy(others)).await,
+        Release::Back(_) => {
+            let Some(marked) = hold.marked(&record.id, &run.worker.lease, now) else {
+                return Ok(Some(LetGo::Failed { why: "no time is left to write it back".to_owned() }));
+            };
+            match responder.ledger.swap_hold(marked, now).await? {
+                Ok(hold) => back(responder, run, record, hold).await,
+                Err(_) => Ok(None),
+            }
+        }
+    }
+}
+
+/// Writes the setting back, and reads it back. The hold is ours to write until our lease ends.
+async fn back(
+    responder: &Responder,
+    run: &Run,
+    record: &IncidentRecord,
+    hold: Hold,
+) -> Result<Option<LetGo>, LedgerError> {
+    let cloud = match cloud_at(responder, &hold.at, &record.incident.finding, run.until).await {
+        Ok(cloud) => cloud,
+        Err(error) => return Ok(Some(not_back(&error))),
+    };
+    let hold = known_group(&cloud, &hold).await;
+    let Release::Back(change) = hold.release(&record.id, Timestamp::now()) else { return Ok(None) };
+    let found = match change.setting.adjust().read(&cloud, &change).await {
+        Ok(found) => found,
+        Err(error) if error.kind == Kind::Gone => return left(responder, &hold, record, LetGo::Gone).await,
+        Err(error) => return Ok(Some(not_back(&error))),
+    };
+    let became = match give_back(&change, &found) {
+        GiveBack::Already => LetGo::WasBack,
+        GiveBack::Drifted => LetGo::Drifted { found },
+        GiveBack::Write(change) => written_back(&cloud, change, run).await,
+    };
+    if became.is_over() { left(responder, &hold, record, became).await } else { Ok(Some(became)) }
+}
+
+async fn written_back(cloud: &crate::aws::Cloud, change: Change, run: &Run) -> LetGo {
+    match make(cloud, change, run.until).await.outcome {
+        Outcome::Changed | Outcome::AlreadySo => LetGo::GivenBack,
+        Outcome::Gone { .. } => LetGo::Gone,
+        Outcome::Refused { why } => LetGo::Refused { why },
+        Outcome::Drifted { found } => LetGo::Failed { why: format!("written, but read back as {found}") },
+        Outcome::Failed { why, transient: _ } => LetGo::Failed { why },
+    }
+}
+
+/// Takes the incident out of the hold.
+async fn left(
+    responder: &Responder,
+    hold: &Hold,
+    record: &IncidentRecord,
+    became: LetGo,
+) -> Result<Option<LetGo>, LedgerError> {
+    let now = Timestamp::now();
+    let swapped = responder.ledger.swap_hold(hold.without(&record.id, now), now).await?;
+    Ok(swapped.is_ok().then_some(became))
+}
+
+fn not_back(error: &CloudError) -> LetGo {
+    let why = error.to_string();
+    if error.kind == Kind::Refused { LetGo::Refused { why } } else { LetGo::Failed { why } }
+}
+
+fn returned(key: &HoldKey, setting: Option<&Setting>, became: &LetGo) -> Returned {
+    let said = match became {
+        LetGo::GivenBack if matches!(setting, Some(Setting::IngressRules(_))) => {
+            "given back, read back; the rules have new ids".to_owned()
+        }
+        LetGo::GivenBack => "given back, read back".to_owned(),
+        LetGo::WasBack => "was back already".to_owned(),
+        LetGo::Gone => "no longer exists".to_owned(),
+        LetGo::KeptBy(others) => {
+            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+            format!("stays contained: incident {} holds it", others.join(", "))
+        }
+        LetGo::Drifted { found } => format!("left alone: somebody set it to {found}"),
+        LetGo::Refused { why } => format!("still held, refused: {why}"),
+        LetGo::Failed { why } => format!("still held, tried again: {why}"),
+    };
+    let is_back = match became {
+        LetGo::GivenBack | LetGo::WasBack | LetGo::Gone => true,
+        LetGo::KeptBy(_) | LetGo::Drifted { .. } | LetGo::Refused { .. } | LetGo::Failed { .. } => false,
+    };
+    let setting = setting.map_or_else(|| key.to_string(), ToString::to_string);
+    Returned { setting, became: said, is_back }
+}
+
+/// For whom it is given back: who asked first, also when the sweep goes on with it.
+fn by(record: &IncidentRecord, run: &Run) -> String {
+    let who = record.undo.as_ref().map_or(&run.worker.who, |undo| &undo.who);
+    said_by(who)
+}
+
+/// Who did something, in words.
+#[must_use]
+pub fn said_by(who: &Who) -> String {
+    match who {
+        Who::Policy => "the policy".to_owned(),
+        Who::Operator { says, .. } => says.clone(),
+        Who::Sweep => "the sweep".to_owned(),
+    }
+}

@@ -1,0 +1,40 @@
+//! Quell's own table, as the template makes it.
+
+use super::Cloud;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Value, json};
+
+/// The table's name in every emulated account.
+pub const TABLE: &str = "quell-ledger";
+
+/// The table's shape, as `CreateTable` and the template have it.
+pub fn ledger_table() -> Value {
+    let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
+    let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
+    let attributes: Vec<_> = ["pk", "sk", "due_bucket", "due_at"].into_iter().map(attribute).collect();
+    json!({
+        "TableName": TABLE,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": attributes,
+        "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")],
+        "GlobalSecondaryIndexes": [{
+            "IndexName": "due",
+            "KeySchema": [key("due_bucket", "HASH"), key("due_at", "RANGE")],
+            "Projection": { "ProjectionType": "KEYS_ONLY" },
+        }],
+    })
+}
+
+/// Creates the table past the proxy. moto has no deletion protection and no point-in-time recovery that matter here.
+pub async fn create(cloud: &Cloud) {
+    let request = Request::post("/")
+        .header(AUTHORIZATION, "AWS4-HMAC-SHA256 Credential=AKIAQUELLOUTSIDEVIEW/20260101/eu-west-1/dynamodb/aws4_request, SignedHeaders=host, Signature=none")
+        .header(CONTENT_TYPE, "application/x-amz-json-1.0")
+        .header("x-amz-target", "DynamoDB_20120810.CreateTable")
+        .body(Full::from(ledger_table().to_string()))
+        .expect("a well-formed request");
+    let answer = cloud.moto().forward(&cloud.account_id, request).await;
+    assert!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));
+}
