@@ -2,6 +2,7 @@
 
 use crate::aws::Cloud;
 use crate::change::Change;
+use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
 use crate::execute::{execute, make};
 use crate::id::Place;
@@ -61,7 +62,7 @@ async fn closed(
         return result;
     }
     let key = HoldKey::of(at, &result.change.setting);
-    let now = Timestamp::now();
+    let now = clock::now();
     let failed = |error: &LedgerError| StepResult {
         outcome: Outcome::Failed { why: error.to_string(), transient: true },
         ..result.clone()
@@ -98,7 +99,7 @@ pub async fn finish(
     mut incident: Incident,
     reopened: Vec<String>,
 ) -> Ending {
-    let now = Timestamp::now();
+    let now = clock::now();
     if matches!(incident.verdict(), Verdict::Contained | Verdict::Partial) {
         incident.contained = Some(now);
     }

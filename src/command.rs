@@ -1,5 +1,6 @@
 //! Carries out what an operator orders. Who may order is who may invoke the function.
 
+use crate::clock;
 use crate::incident::{Incident, News};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Release;
@@ -11,7 +12,6 @@ use crate::operator::wire::{Acted, Command, Event, Hold, Incidents, Listed, Orde
 use crate::plan::Step;
 use crate::respond::{Ending, Quiet, Responder, Run, claim, plan_for, tell};
 use crate::undo::{preview, said_by, undo};
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
@@ -193,7 +193,7 @@ async fn approve(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ob
     let Some(approval) = record.approval.filter(|_| record.status == Status::Waiting) else {
         return Ok(Obeyed::Wrong(format!("nothing waits for approval: it is {}", word(record.status))));
     };
-    let mut incident = plan_for(responder, record.incident.finding, run.until).await;
+    let mut incident = Box::pin(plan_for(responder, record.incident.finding, run.until)).await;
     incident.news = Some(News::Approved { by: said_by(&run.worker.who) });
     Ok(match claim(responder, run, incident, Occasion::Approve { plan: approval.plan }).await {
         Ending::Quiet(Quiet::Known) => {
@@ -209,7 +209,7 @@ async fn approve(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ob
 
 async fn reject(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Obeyed, LedgerError> {
     let news = News::Rejected { by: said_by(&run.worker.who) };
-    Ok(match responder.ledger.reject(id, &run.worker, No::Person, news, Timestamp::now()).await? {
+    Ok(match responder.ledger.reject(id, &run.worker, No::Person, news, clock::now()).await? {
         Some(record) => Obeyed::Acted(tell(record)),
         None => Obeyed::Wrong("nothing waits for approval, or another run is at it".to_owned()),
     })

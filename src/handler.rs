@@ -1,6 +1,7 @@
 //! One invocation, from event to answer.
 
 use crate::aws::Clouds;
+use crate::clock;
 use crate::cloud_error::CloudError;
 use crate::command::{Obeyed, acted, obey};
 use crate::config::Config;
@@ -114,7 +115,7 @@ impl Handler {
         let id = IncidentId::of(&incident.finding);
         let ends = invocation.deadline.min(Instant::now() + self.linger);
         while let Some(due) = self.next_look(&id).await {
-            let wait = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default();
+            let wait = Duration::try_from(due.duration_since(clock::now())).unwrap_or_default();
             let run = run(invocation, Who::Sweep);
             if Instant::now() + wait + MOMENT > ends.min(run.until) {
                 break;
@@ -192,9 +193,9 @@ impl Handler {
         let told = sns::publish(&clouds.sns(invocation.deadline), &self.topic, &notify::message(&incident)).await;
         let ledger = &self.responder.ledger;
         match (&told, &record) {
-            (Ok(()), Some(record)) => drop(ledger.told(record, Timestamp::now()).await?),
+            (Ok(()), Some(record)) => drop(ledger.told(record, clock::now()).await?),
             // Whoever comes next tells it.
-            (Err(_), Some(record)) => drop(ledger.put_down(record, Timestamp::now()).await?),
+            (Err(_), Some(record)) => drop(ledger.put_down(record, clock::now()).await?),
             (_, None) => {}
         }
         told?;
@@ -210,7 +211,7 @@ fn run(invocation: &Invocation, who: Who) -> Run {
     let left = invocation.deadline.saturating_duration_since(Instant::now());
     let until = invocation.deadline.checked_sub(TELLING.min(left / 3)).unwrap_or(invocation.deadline);
     let lease = SignedDuration::try_from(left + GRACE).unwrap_or(SignedDuration::from_mins(15));
-    let lease = Timestamp::now().saturating_add(lease).unwrap_or(Timestamp::MAX);
+    let lease = clock::now().saturating_add(lease).unwrap_or(Timestamp::MAX);
     Run { worker: Worker::new(who, &invocation.request, lease), until }
 }
 

@@ -8,13 +8,15 @@
 //!                      once)                                                   1 put)    reads back)
 //! ```
 //!
-//! `respond` tells that story; `look_again`, `undo` and `sweep` tell what comes after, `command` what operators order. Nearly all containment sets one setting of one resource from a value to
-//! another, so an action is data: a [`change::Change`]. Undo is the same change with its ends swapped; a dry run is the
-//! same plan, not written; a redelivery finds the value already there.
+//! `respond` tells that story. `look_again`, `undo` and `sweep` tell what comes after, `command` what operators order.
+//! Nearly all containment sets one setting of one resource from a value to another, so an action is data: a
+//! [`change::Change`]. Undo is the same change with its ends swapped; a dry run is the same plan, not written; a
+//! redelivery finds the value already there.
 
 pub mod act;
 pub mod aws;
 pub mod change;
+pub mod clock;
 pub mod cloud_error;
 pub mod command;
 pub mod config;

@@ -6,6 +6,7 @@
 use crate::act::finish;
 use crate::aws::Cloud;
 use crate::change::Change;
+use crate::clock;
 use crate::cloud_error::CloudError;
 use crate::execute::{execute, make};
 use crate::incident::{Incident, News, Outcome, Part, StepResult};
@@ -16,7 +17,6 @@ use crate::plan::Plan;
 use crate::respond::{Ending, Quiet, Responder, Run, cloud_at};
 use crate::setting::quarantine_groups;
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was found of a held setting.
@@ -55,7 +55,7 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
     }
     let parts = join_all(record.incident.parts.iter().map(|part| extended(responder, run, &record, part, &new))).await;
     if results.is_empty() && new.is_empty() {
-        return match responder.ledger.verified(&record, Timestamp::now()).await {
+        return match responder.ledger.verified(&record, clock::now()).await {
             Ok(_) => Ending::Quiet(Quiet::Kept),
             Err(error) => Ending::ComeAgain(error.to_string()),
         };

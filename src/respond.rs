@@ -2,6 +2,7 @@
 
 use crate::act::carry_out;
 use crate::aws::{Cloud, Clouds};
+use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
 use crate::finding::Finding;
 use crate::guard::{self, Case, Own};
@@ -78,7 +79,7 @@ type Asked = OnceCell<Checks>;
 ///
 /// Never fails: whatever went wrong is in the incident.
 pub async fn respond(responder: &Responder, finding: Finding, run: &Run) -> Ending {
-    let incident = plan_for(responder, finding, run.until).await;
+    let incident = Box::pin(plan_for(responder, finding, run.until)).await;
     if !incident.finding.is_named() {
         // Nothing could tell its record from another's; the guards let nothing be done about it.
         return Ending::Tell(Box::new(Story { incident, record: None }));
@@ -88,7 +89,7 @@ pub async fn respond(responder: &Responder, finding: Finding, run: &Run) -> Endi
 
 /// Looks at every subject, and says what would be done about it.
 pub async fn plan_for(responder: &Responder, finding: Finding, until: Instant) -> Incident {
-    let started = Timestamp::now();
+    let started = clock::now();
     let asked = Asked::new();
     let parts = route(&finding).into_iter().map(|route| part(responder, &finding, route, &asked, until));
     let parts = join_all(parts).await;
@@ -97,7 +98,7 @@ pub async fn plan_for(responder: &Responder, finding: Finding, until: Instant) -
 
 /// Takes the incident, and goes on as the ledger says. Nothing is written in AWS before this is won.
 pub async fn claim(responder: &Responder, run: &Run, incident: Incident, occasion: Occasion) -> Ending {
-    let now = Timestamp::now();
+    let now = clock::now();
     let limits = limits(responder, &incident, occasion, now);
     let claim = Claim { incident, by: run.worker.clone(), occasion, limits, now };
     match in_time(run, responder.ledger.claim(&claim)).await {
@@ -127,11 +128,12 @@ async fn claimed(responder: &Responder, run: &Run, answer: Result<Claimed, Ledge
 
 /// Does what the claim was won for.
 pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how: How) -> Ending {
+    // On the heap: each of these is a deep nest of calls.
     match how {
         // What an earlier run has finished is looked at first: undo has the values of before that run.
-        How::Resumed if record.contained.is_some() => look_again(responder, run, record).await,
-        How::Fresh | How::Resumed | How::Approved => carry_out(responder, run, record).await,
-        How::Again => look_again(responder, run, record).await,
+        How::Resumed if record.contained.is_some() => Box::pin(look_again(responder, run, record)).await,
+        How::Fresh | How::Resumed | How::Approved => Box::pin(carry_out(responder, run, record)).await,
+        How::Again => Box::pin(look_again(responder, run, record)).await,
         How::AskAgain => tell(record),
         How::Announce => {
             let Story { mut incident, record } = Story::of(record);
@@ -253,7 +255,7 @@ async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, asked:
     let observed = observation.as_ref().ok();
     let principal = cloud.as_ref().and_then(Cloud::caller).and_then(Own::principal_of);
     let own = &Own { principal, ..responder.own.clone() };
-    let now = Timestamp::now();
+    let now = clock::now();
     let decision = guard::lowered(&Case { finding, plan: &plan, ruling: &ruling, policy, observed, checks, own, now });
     Part { plan, decision, results: Vec::new() }
 }

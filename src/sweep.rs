@@ -1,5 +1,6 @@
 //! Each minute: what is due?
 
+use crate::clock;
 use crate::incident::News;
 use crate::ledger::key::IncidentId;
 use crate::ledger::protocol::{No, Occasion};
@@ -9,7 +10,6 @@ use crate::ledger::{Claimed, LedgerError};
 use crate::policy::Fallback;
 use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, plan_for, tell};
 use crate::undo::undo;
-use jiff::Timestamp;
 
 /// How many incidents one sweep looks at, at the most; the next minute brings the next.
 pub const MOST: i32 = 25;
@@ -19,7 +19,7 @@ pub const MOST: i32 = 25;
 /// # Errors
 /// The ledger could not be asked.
 pub async fn due(responder: &Responder) -> Result<Vec<IncidentId>, LedgerError> {
-    responder.ledger.due(Timestamp::now(), MOST).await
+    responder.ledger.due(clock::now(), MOST).await
 }
 
 /// Does what is due about one incident: resumes what crashed, looks at what is held, ends what was for a time.
@@ -29,7 +29,7 @@ pub async fn due(responder: &Responder) -> Result<Vec<IncidentId>, LedgerError> 
 pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ending, LedgerError> {
     let record = responder.ledger.get(id).await?;
     // The index follows the table with a delay: only the record itself says what is due.
-    let Some(due) = record.is_due(Timestamp::now()) else { return Ok(Ending::Quiet(Quiet::Known)) };
+    let Some(due) = record.is_due(clock::now()) else { return Ok(Ending::Quiet(Quiet::Known)) };
     match due {
         Due::Resume => take(responder, run, id, Occasion::Delivery).await,
         Due::Announce => take(responder, run, id, Occasion::Announce).await,
@@ -44,7 +44,7 @@ pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Re
 }
 
 async fn take(responder: &Responder, run: &Run, id: &IncidentId, occasion: Occasion) -> Result<Ending, LedgerError> {
-    match responder.ledger.take(id, &run.worker, occasion, Timestamp::now()).await? {
+    match responder.ledger.take(id, &run.worker, occasion, clock::now()).await? {
         Claimed::Won(record, how) => Ok(go_on(responder, run, *record, how).await),
         Claimed::Denied(_) => Ok(Ending::Quiet(Quiet::Busy)),
     }
@@ -52,13 +52,13 @@ async fn take(responder: &Responder, run: &Run, id: &IncidentId, occasion: Occas
 
 /// Nobody decided in time, and the rule says to contain then: what is there now is looked at first.
 async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
-    let mut incident = plan_for(responder, record.incident.finding, run.until).await;
+    let mut incident = Box::pin(plan_for(responder, record.incident.finding, run.until)).await;
     incident.news = Some(News::Approved { by: "the policy, since nobody decided in time".to_owned() });
     claim(responder, run, incident, Occasion::Expired).await
 }
 
 async fn abandon(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ending, LedgerError> {
     let news = News::Rejected { by: "nobody decided in time".to_owned() };
-    let rejected = responder.ledger.reject(id, &run.worker, No::Time, news, Timestamp::now()).await?;
+    let rejected = responder.ledger.reject(id, &run.worker, No::Time, news, clock::now()).await?;
     Ok(rejected.map_or(Ending::Quiet(Quiet::Busy), tell))
 }

@@ -1,6 +1,7 @@
 //! Gives back what an incident holds, last in first out, only where the value is still ours.
 
 use crate::change::Change;
+use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
 use crate::execute::make;
 use crate::incident::{Incident, News, Outcome, Returned};
@@ -12,7 +13,6 @@ use crate::ledger::record::{IncidentRecord, Who};
 use crate::look_again::known_group;
 use crate::respond::{Ending, Responder, Run, Story, cloud_at, tell};
 use crate::setting::Setting;
-use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// How often to decide again where another run wrote the hold in between.
@@ -28,7 +28,7 @@ pub async fn undo(
     id: &IncidentId,
     keys: Option<&[HoldKey]>,
 ) -> Result<Result<Ending, NoUndo>, LedgerError> {
-    let record = match responder.ledger.begin_undo(id, &run.worker, keys, Timestamp::now()).await? {
+    let record = match responder.ledger.begin_undo(id, &run.worker, keys, clock::now()).await? {
         Ok(record) => record,
         Err(why) => return Ok(Err(why)),
     };
@@ -41,7 +41,7 @@ pub async fn undo(
     let returned = done.iter().map(|(key, became)| returned(key, settings.get(key), became)).collect();
     let others = record.holds.iter().filter(|held| !done.iter().any(|(key, _)| key == *held)).count();
     let news = News::GivenBack { by: by(&record, run), settings: returned, others };
-    match responder.ledger.finish_undo(&record, &run.worker, &done, &news, Timestamp::now()).await {
+    match responder.ledger.finish_undo(&record, &run.worker, &done, &news, clock::now()).await {
         Ok(record) => Ok(Ok(tell(record))),
         Err(error) => {
             let mut incident = Incident { news: Some(news), ..record.incident };
@@ -69,7 +69,7 @@ pub async fn preview(
     let wanted: Vec<HoldKey> =
         record.holds.iter().rev().filter(|key| keys.is_none_or(|keys| keys.contains(key))).cloned().collect();
     let holds = responder.ledger.holds(&wanted).await?;
-    let now = Timestamp::now();
+    let now = clock::now();
     Ok(holds.iter().map(|hold| (hold.key.clone(), hold.release(&record.id, now))).collect())
 }
 
@@ -91,7 +91,7 @@ async fn try_let_go(
     record: &IncidentRecord,
     key: &HoldKey,
 ) -> Result<Option<LetGo>, LedgerError> {
-    let now = Timestamp::now();
+    let now = clock::now();
     let Some(hold) = responder.ledger.holds(std::slice::from_ref(key)).await?.pop() else {
         return Ok(Some(LetGo::WasBack));
     };
@@ -125,7 +125,7 @@ async fn back(
         Err(error) => return Ok(Some(not_back(&error))),
     };
     let hold = known_group(&cloud, &hold).await;
-    let Release::Back(change) = hold.release(&record.id, Timestamp::now()) else { return Ok(None) };
+    let Release::Back(change) = hold.release(&record.id, clock::now()) else { return Ok(None) };
     let found = match change.setting.adjust().read(&cloud, &change).await {
         Ok(found) => found,
         Err(error) if error.kind == Kind::Gone => return left(responder, &hold, record, LetGo::Gone).await,
@@ -156,7 +156,7 @@ async fn left(
     record: &IncidentRecord,
     became: LetGo,
 ) -> Result<Option<LetGo>, LedgerError> {
-    let now = Timestamp::now();
+    let now = clock::now();
     let swapped = responder.ledger.swap_hold(hold.without(&record.id, now), now).await?;
     Ok(swapped.is_ok().then_some(became))
 }

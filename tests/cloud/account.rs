@@ -24,6 +24,7 @@ pub const FIXED: &[(&str, &str)] = &[
     ("AKIAQUELLMEMBEREXAMP", "member: key of deploy"),
     ("AROADBQP57FF2AEXAMPLE", "role web-server"),
     ("ASIAIOSFODNN7EXAMPLE", "session of web-server that carries the name of instance web"),
+    ("AROAQUELLSELFEXAMPLE", "role quell-function, Quell's own"),
     ("AROAQUELLSSOEXAMPLE", "role AWSReservedSSO_AdministratorAccess_0123456789abcdef"),
     ("vpc-0a1b2c3d4e5f60010", "VPC A"),
     ("vpc-0a1b2c3d4e5f60011", "VPC B"),

@@ -49,7 +49,8 @@ async fn seed_roles(iam: &Service, account: &str, ids: &mut Ids) {
     let profile = [("InstanceProfileName", "web-server"), ("RoleName", "web-server")];
     iam.call("AddRoleToInstanceProfile", &profile).await;
 
-    role(iam, "/", "quell-function", &trust(&json!({"Service": "lambda.amazonaws.com"}))).await;
+    let lambda = trust(&json!({"Service": "lambda.amazonaws.com"}));
+    ids.note("AROAQUELLSELFEXAMPLE", &role(iam, "/", "quell-function", &lambda).await);
 
     let path = "/aws-reserved/sso.amazonaws.com/eu-west-1/";
     let provider =

@@ -1,6 +1,6 @@
-//! Quell's own table, as the template makes it.
+//! Quell's own table and switch, as the template makes them.
 
-use super::Cloud;
+use super::{Cloud, REGION};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -29,11 +29,25 @@ pub fn ledger_table() -> Value {
 
 /// Creates the table past the proxy. moto has no deletion protection and no point-in-time recovery that matter here.
 pub async fn create(cloud: &Cloud) {
+    ask(cloud, "dynamodb", "DynamoDB_20120810.CreateTable", &ledger_table()).await;
+}
+
+impl Cloud {
+    /// Sets an SSM parameter of the main account, past the proxy.
+    pub async fn set_parameter(&self, name: &str, value: &str) {
+        let parameter = json!({ "Name": name, "Value": value, "Type": "String", "Overwrite": true });
+        ask(self, "ssm", "AmazonSSM.PutParameter", &parameter).await;
+    }
+}
+
+/// Asks moto for something by a protocol of JSON, in the name of the main account.
+async fn ask(cloud: &Cloud, service: &str, target: &str, body: &Value) {
+    let scope = format!("AKIAQUELLOUTSIDEVIEW/20260101/{REGION}/{service}/aws4_request");
     let request = Request::post("/")
-        .header(AUTHORIZATION, "AWS4-HMAC-SHA256 Credential=AKIAQUELLOUTSIDEVIEW/20260101/eu-west-1/dynamodb/aws4_request, SignedHeaders=host, Signature=none")
-        .header(CONTENT_TYPE, "application/x-amz-json-1.0")
-        .header("x-amz-target", "DynamoDB_20120810.CreateTable")
-        .body(Full::from(ledger_table().to_string()))
+        .header(AUTHORIZATION, format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none"))
+        .header(CONTENT_TYPE, "application/x-amz-json-1.1")
+        .header("x-amz-target", target)
+        .body(Full::from(body.to_string()))
         .expect("a well-formed request");
     let answer = cloud.moto().forward(&cloud.account_id, request).await;
     assert!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));

@@ -4,6 +4,7 @@ use super::super::hold::Hold;
 use super::super::key::{CounterKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, SCHEMA, Status, What, Worker};
 use super::{Seen, Swap, held_by};
+use crate::change::Change;
 use crate::finding::{Finding, Subject, SubjectKind};
 use crate::incident::{Incident, News, Part};
 use crate::plan::{NoSteps, Step};
@@ -157,8 +158,12 @@ fn answer(claim: &Claim, known: &IncidentRecord, plan: u32) -> Result<How, Denie
     if known.approval.as_ref().is_none_or(|approval| approval.plan != plan) {
         return Err(Denied::OtherPlan(Box::new(known.clone())));
     }
-    let same = asked_for(&claim.incident) == asked_for(&known.incident);
-    Ok(if same { How::Approved } else { How::AskAgain })
+    // What the hour's limit held back, say, needs no approval by now: it is compared all the same.
+    let begun: Vec<&Part> = known.incident.parts.iter().filter(is_begun).collect();
+    let asked_now = claim.incident.parts.iter().filter(|part| twin(part, begun.iter().copied()).is_none());
+    let asked_now = changes(asked_now.filter(|part| part.decision.response >= Response::Approve));
+    let asked = changes(known.incident.parts.iter().filter(|part| part.decision.response == Response::Approve));
+    Ok(if asked_now == asked { How::Approved } else { How::AskAgain })
 }
 
 /// GuardDuty sends a finding again with a later time and a higher count; one that overtook another has neither.
@@ -210,7 +215,13 @@ fn approved(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
 
 fn shown_again(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let approval = known.approval.clone().map(|approval| Approval { plan: approval.plan + 1, ..approval });
-    let incident = Incident { parts: merged(claim, known), news: Some(News::AskAgain), ..known.incident.clone() };
+    let begun: Vec<&Part> = known.incident.parts.iter().filter(is_begun).collect();
+    let why = "what would be done is no longer what was approved";
+    let parts = merged(claim, known).into_iter().map(|part| match twin(&part, begun.iter().copied()) {
+        Some(_) => part,
+        None => Part { decision: part.decision.clone().lowered_to(Response::Approve, why), ..part },
+    });
+    let incident = Incident { parts: parts.collect(), news: Some(News::AskAgain), ..known.incident.clone() };
     IncidentRecord { incident, approval, told: None, ..known.clone() }
 }
 
@@ -297,16 +308,18 @@ fn joined(claim: &Claim, seen: &Seen, id: &IncidentId, wanted: &[Placed]) -> Res
     Ok(holds.into_values().collect())
 }
 
-/// The changes that a person is asked about.
-fn asked_for(incident: &Incident) -> Vec<&crate::change::Change> {
-    let asked = incident.parts.iter().filter(|part| part.decision.response == Response::Approve);
-    asked.flat_map(|part| part.plan.steps()).map(|step| &step.change).collect()
+fn changes<'a>(parts: impl Iterator<Item = &'a Part>) -> Vec<&'a Change> {
+    parts.flat_map(|part| part.plan.steps()).map(|step| &step.change).collect()
+}
+
+/// Whether somebody set out to carry the part out.
+fn is_begun(part: &&Part) -> bool {
+    part.decision.response == Response::Contain && !part.plan.stages.is_empty()
 }
 
 /// The parts that were begun, as they were planned, with what only the newer look found; and the newer ones of the rest.
 fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
-    let begun = |part: &&Part| part.decision.response == Response::Contain && !part.plan.stages.is_empty();
-    let old: Vec<&Part> = known.incident.parts.iter().filter(begun).collect();
+    let old: Vec<&Part> = known.incident.parts.iter().filter(is_begun).collect();
     let kept = old.iter().map(|part| extended(part, twin(part, &claim.incident.parts), known));
     let new = claim.incident.parts.iter().filter(|part| twin(part, old.iter().copied()).is_none());
     kept.chain(new.cloned()).collect()

@@ -1,0 +1,159 @@
+//! What keeps Quell from acting, and the words that people get for it.
+
+use crate::cloud::{Fault, Refusal, Rule};
+use crate::rehearsal::Rehearsal;
+use crate::stage::{CONTAIN, read};
+use crate::taking_back::verdict;
+use serde_json::{Value, json};
+
+const KEY: &str = "access_key_used_from_tor";
+
+/// Nothing changes, and the e-mail says why.
+async fn check(quell: &Rehearsal, event: Value, expect: &str, says: &[&str]) {
+    let before = quell.cloud.world().await;
+    quell.cloud.forget_calls();
+    let end = quell.handle(event, 0).await;
+    let email = quell.email();
+    assert_eq!(verdict(&end), expect, "{email}");
+    for say in says {
+        assert!(email.contains(say), "{say:?} is not in:\n{email}");
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{email}");
+}
+
+#[tokio::test]
+async fn a_finding_that_guardduty_does_not_know_is_refused_and_told() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let made_up: Value = serde_json::from_str(&quell.account.localise(&read(KEY))).unwrap_or_default();
+    let says = [
+        "refused: the finding was made up: GuardDuty has no finding of this id",
+        "Whoever made this finding up wants something done",
+        "Find out who put this finding on Quell's event bus",
+    ];
+    check(&quell, made_up, "refused", &says).await;
+    assert!(!quell.email().contains("aws iam update-access-key"), "{}", quell.email());
+
+    // One that GuardDuty knows, about somebody else.
+    let mut other = quell.event(&read("port_probe"));
+    other["detail"]["resource"]["instanceDetails"]["instanceId"] = json!(quell.account.real("i-0c1b2c3d4e5f60718"));
+    check(&quell, other, "refused", &["the finding was made up: GuardDuty has another resource"]).await;
+
+    let trusting = Rehearsal::of(&format!("[guards]\nverify_findings = false\n{CONTAIN}")).await;
+    let unknown: Value = serde_json::from_str(&trusting.account.localise(&read(KEY))).unwrap_or_default();
+    assert_eq!(verdict(&trusting.handle(unknown, 0).await), "contained");
+}
+
+#[tokio::test]
+async fn when_guardduty_cannot_be_asked_a_person_is() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    quell.cloud.inject(Rule::on("guardduty:*", Fault::Refuse(Refusal::Denied)));
+    let event = quell.event(&read(KEY));
+    let says = ["held back to approve: GuardDuty could not be asked whether it knows the finding"];
+    check(&quell, event, "waiting-for-approval", &says).await;
+}
+
+#[tokio::test]
+async fn an_old_finding_waits_for_a_person() {
+    let quell = Rehearsal::of(&format!("[guards]\nstale_after = '1m'\n{CONTAIN}")).await;
+    let event = quell.event(&read(KEY));
+    let says = ["held back to approve: the finding was last updated", "the policy allows 1 minutes"];
+    check(&quell, event, "waiting-for-approval", &says).await;
+}
+
+#[tokio::test]
+async fn what_the_policy_protects_is_left_and_its_owner_named() {
+    let protect = |what: &str| {
+        format!("{CONTAIN}[[protect]]\n{what}\nowner = 'payroll@example.com'\nreason = 'wages are paid with it'\n")
+    };
+    for what in ["arns = ['arn:aws:iam::*:user/ann']", "tags = { Team = 'payments' }"] {
+        let quell = Rehearsal::of(&protect(what)).await;
+        let event = quell.event(&read(KEY));
+        let tags = [("UserName", "ann"), ("Tags.member.1.Key", "Team"), ("Tags.member.1.Value", "payments")];
+        quell.cloud.moto().service("iam", &quell.cloud.account_id).call("TagUser", &tags).await;
+        let says = [
+            "user ann is protected (payroll@example[.]com): wages are paid with it",
+            "Quell keeps off what is protected",
+            "\naws iam update-access-key --user-name ann",
+        ];
+        check(&quell, event, "refused", &says).await;
+    }
+    let quell = Rehearsal::of(&protect("arns = ['arn:aws:iam::*:user/ann']\nuntil = 2026-01-31")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    assert!(quell.email().contains("The protection of user ann by payroll@example[.]com ended"), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn the_way_back_in_is_left_open() {
+    for (policy, says) in [
+        ("[operators]\nbreak_glass = ['user/an*']\n", "user ann is for emergencies (break_glass in the policy)"),
+        ("[operators]\nbreak_glass = ['user/ann']\n", "user ann is for emergencies"),
+    ] {
+        let quell = Rehearsal::of(&format!("{policy}{CONTAIN}")).await;
+        let event = quell.event(&read(KEY));
+        check(&quell, event, "refused", &[says]).await;
+    }
+    let quell = Rehearsal::of(&format!("[operators]\nroles = ['web-*']\n{CONTAIN}")).await;
+    let event = quell.event(&read("instance_credentials_used_outside_aws"));
+    check(&quell, event, "refused", &["role web-server is the operators' (operators in the policy)"]).await;
+}
+
+#[tokio::test]
+async fn quell_does_not_turn_against_itself() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let ours = read("instance_credentials_used_outside_aws").replace("web-server", "quell-function");
+    let ours = ours.replace("AROADBQP57FF2AEXAMPLE", "AROAQUELLSELFEXAMPLE");
+    check(&quell, quell.event(&ours), "refused", &["role quell-function is Quell's own"]).await;
+}
+
+#[tokio::test]
+async fn the_kill_switch_says_how_far_quell_may_go() {
+    for (value, end, says) in [
+        ("plan", "planned", "held back to plan: the kill switch says \"plan\""),
+        ("approve", "waiting-for-approval", "held back to approve: the kill switch says \"approve\""),
+        ("stop!", "planned", "the kill switch says \"stop!\", which is no response, so nothing is done"),
+    ] {
+        let quell = Rehearsal::of(CONTAIN).await.with("QUELL_KILL_SWITCH", "quell-kill-switch");
+        quell.cloud.set_parameter("quell-kill-switch", value).await;
+        let event = quell.event(&read(KEY));
+        check(&quell, event, end, &[says]).await;
+    }
+    let quell = Rehearsal::of(CONTAIN).await.with("QUELL_KILL_SWITCH", "quell-kill-switch");
+    quell.cloud.set_parameter("quell-kill-switch", "contain").await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    quell.cloud.inject(Rule::on("ssm:*", Fault::Refuse(Refusal::Denied)));
+    let event = quell.event(&read("port_probe"));
+    check(&quell, event, "waiting-for-approval", &["the kill switch may be on: it could not be read"]).await;
+}
+
+#[tokio::test]
+async fn what_else_would_stop_is_shown_and_more_than_the_rule_allows_is_asked() {
+    let quell = Rehearsal::of(&CONTAIN.replace("response", "max_blast = 0\nresponse")).await;
+    let event = quell.event(&read("port_probe"));
+    let end = quell.handle(event, 0).await;
+    assert!(quell.email().contains("\nWHAT ELSE STOPS\n"), "{}", quell.email());
+    assert_eq!(verdict(&end), "contained", "{}", quell.email());
+    let event = quell.event(&read(KEY));
+    check(&quell, event, "waiting-for-approval", &["other things would stop, the rule allows 0 without a person"])
+        .await;
+}
+
+#[tokio::test]
+async fn a_sample_an_archived_and_an_unknown_finding_are_not_acted_on() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    for (path, value, id, says) in [
+        ("/detail/service/additionalInfo/sample", json!(true), "c1", "the finding is a sample"),
+        ("/detail/service/archived", json!(true), "c2", "the finding is archived"),
+    ] {
+        let mut event: Value = serde_json::from_str(&read(KEY)).unwrap_or_default();
+        event["detail"]["id"] = json!(format!("5e8e95fc4de1f034e96967422b76b5{id}"));
+        if let Some(place) = event.pointer_mut(path) {
+            *place = value;
+        } else {
+            event["detail"]["service"]["additionalInfo"]["sample"] = value;
+        }
+        let event = quell.event(&event.to_string());
+        check(&quell, event, "planned", &[says]).await;
+    }
+    let event = quell.event(&read("unknown_type"));
+    check(&quell, event, "waiting-for-approval", &["this release does not know the finding's type"]).await;
+}

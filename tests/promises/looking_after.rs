@@ -1,0 +1,221 @@
+//! What is contained is looked after: put back when somebody opens it, ended when its time is up, decided when nobody
+//! decides.
+
+#![expect(clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
+
+use crate::cloud::{Fault, Refusal, Rule};
+use crate::rehearsal::Rehearsal;
+use crate::stage::{CONTAIN, read};
+use crate::story::but;
+use crate::taking_back::verdict;
+use serde_json::json;
+
+const KEY: &str = "access_key_used_from_tor";
+const KEY_ID: &str = "5e8e95fc4de1f034e96967422b76b5c7";
+const HOUR: i64 = 3600;
+
+fn rule(response: &str, more: &str) -> String {
+    format!("[guards]\nstale_after = '400h'\n[[rule]]\nname = 'all'\ntypes = ['*']\nresponse = '{response}'\n{more}\n")
+}
+
+#[tokio::test]
+async fn the_sweep_looks_soon_then_hourly_for_a_day_and_contains_again() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let contained = quell.cloud.world().await;
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    let policy = [("UserName", "ann"), ("PolicyName", "QuellQuarantine")];
+    for (later, looks) in [(2, false), (6, true), (8, false), (16, true), (61, true), (90, false), (HOUR + 1, true)] {
+        quell.cloud.forget_calls();
+        quell.tick(later).await.ok();
+        let looked = quell.calls().iter().any(|call| call.operation == "ListAccessKeys");
+        assert_eq!((looked, quell.told().len()), (looks, 0), "{later} seconds after");
+    }
+    iam.call("DeleteUserPolicy", &policy).await;
+    quell.cloud.forget_calls();
+    quell.tick(2 * HOUR + 1).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"]);
+    assert!(quell.email().contains("Somebody had set it back, and it was contained again"), "{}", quell.email());
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
+    // Whoever did it may do it again: the looks begin anew.
+    iam.call("DeleteUserPolicy", &policy).await;
+    quell.tick(2 * HOUR + 8).await.ok();
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
+    for hour in 3..30 {
+        quell.tick(hour * HOUR).await.ok();
+    }
+    quell.cloud.forget_calls();
+    quell.tick(40 * HOUR).await.ok();
+    assert!(quell.calls().iter().all(|call| call.service == "dynamodb"), "after a day nobody looks any more");
+}
+
+#[tokio::test]
+async fn the_invocation_itself_takes_the_first_looks() {
+    let quell = Rehearsal::of(CONTAIN).await.with("QUELL_LINGER", "7");
+    let event = quell.event(&read(KEY));
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    let before = quell.cloud.world().await;
+    let (answer, ()) = tokio::join!(quell.handle(event, 0), async {
+        while quell.told().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+    });
+    assert_eq!(verdict(&answer), "contained");
+    assert_eq!(quell.verdicts(), ["CONTAINED", "CONTAINED"]);
+    assert!(quell.email().contains("Somebody had set it back, and it was contained again"), "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_contained_for_a_time_is_given_back_when_it_is_over() {
+    let quell = Rehearsal::of(&rule("contain", "expires = '4h'")).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    assert!(quell.email().contains("; then Quell gives back what it changed."), "{}", quell.email());
+    quell.tick(4 * HOUR - 60).await.ok();
+    assert!(!quell.changes(&before, &quell.cloud.world().await).is_empty());
+    quell.cloud.forget_calls();
+    quell.tick(4 * HOUR + 60).await.ok();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    assert_eq!(quell.verdicts(), ["RELEASED"]);
+    assert!(quell.email().contains("Undone by the sweep."), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn a_plan_waits_until_a_person_approves_it_once() {
+    let quell = Rehearsal::of(&rule("approve", "approval = { within = '1h' }")).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "waiting-for-approval");
+    assert!(quell.email().contains("without an answer Quell drops it and says so"), "{}", quell.email());
+    assert!(quell.email().contains(&format!("\nquell approve 111122223333/eu-west-1/{KEY_ID}\n")));
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+
+    quell.cloud.forget_calls();
+    let approved = quell.order_about("approve", KEY_ID, 10).await;
+    assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
+    assert!(quell.email().contains("Approved by arn:aws:iam::111122223333:user/olga."), "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 2);
+
+    quell.cloud.forget_calls();
+    let twice = quell.order_about("approve", KEY_ID, 20).await;
+    assert_eq!(twice["error"], "nothing waits for approval: it is held");
+    let no = quell.order_about("reject", KEY_ID, 20).await;
+    assert!(no["error"].as_str().is_some_and(|error| error.starts_with("nothing waits for approval")), "{no}");
+    assert_eq!(quell.told(), [""; 0]);
+    let shown = quell.order_about("show", KEY_ID, 30).await;
+    let history = shown["ok"]["incident"]["history"].to_string();
+    assert!(history.contains("approved plan 1") && history.contains("user/olga"), "{history}");
+    assert_eq!(quell.order_about("undo", KEY_ID, 40).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_plan_that_is_no_longer_what_was_shown_is_shown_again() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "waiting-for-approval");
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
+    let off = [("UserName", "ann"), ("AccessKeyId", key), ("Status", "Inactive")];
+    iam.call("UpdateAccessKey", &off).await;
+    let before = quell.cloud.world().await;
+    quell.cloud.forget_calls();
+    let approved = quell.order_about("approve", KEY_ID, 10).await;
+    assert_eq!(approved["ok"]["verdict"], "waiting-for-approval", "{approved}");
+    assert!(quell.email().contains("What would be done is no longer what was shown"), "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    assert_eq!(quell.order_about("approve", KEY_ID, 20).await["ok"]["verdict"], "contained");
+}
+
+#[tokio::test]
+async fn a_plan_that_a_person_rejects_is_not_done_and_not_asked_again() {
+    let quell = Rehearsal::of(&rule("approve", "approval = { within = '1h', fallback = 'contain' }")).await;
+    let before = quell.cloud.world().await;
+    quell.deliver(&read(KEY)).await.ok();
+    let rejected = quell.order_about("reject", KEY_ID, 10).await;
+    assert_eq!(rejected["ok"]["verdict"], "rejected", "{rejected}");
+    assert!(quell.email().contains("Rejected: arn:aws:iam::111122223333:user/olga."), "{}", quell.email());
+    quell.cloud.forget_calls();
+    quell.tick(HOUR + 60).await.ok();
+    assert_eq!((quell.told().len(), quell.changes(&before, &quell.cloud.world().await).len()), (0, 0));
+    let again = quell.order_about("approve", KEY_ID, 20).await;
+    assert_eq!(again["error"], "nothing waits for approval: it is rejected");
+}
+
+#[tokio::test]
+async fn when_nobody_decides_the_rules_fallback_does() {
+    for (fallback, end, changes) in [("contain", "CONTAINED", 2), ("abandon", "REJECTED", 0)] {
+        let terms = format!("approval = {{ within = '1h', fallback = '{fallback}' }}");
+        let quell = Rehearsal::of(&rule("approve", &terms)).await;
+        let before = quell.cloud.world().await;
+        quell.deliver(&read(KEY)).await.ok();
+        quell.cloud.forget_calls();
+        quell.tick(HOUR - 60).await.ok();
+        assert_eq!(quell.told(), [""; 0]);
+        quell.tick(HOUR + 60).await.ok();
+        assert_eq!(quell.verdicts(), [end], "{}", quell.email());
+        assert!(quell.email().contains("nobody decided in time"), "{}", quell.email());
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), changes, "{fallback}");
+    }
+}
+
+#[tokio::test]
+async fn fifty_deliveries_at_once_are_one_containment_and_one_message() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let event = quell.event(&read(KEY));
+    let all = (0..50).map(|_| quell.handle(event.clone(), 0));
+    let ends = futures_util::future::join_all(all).await;
+    let contained = ends.iter().filter(|end| verdict(end) == "contained").count();
+    let quiet = ends.iter().filter(|end| ["busy", "known"].contains(&verdict(end))).count();
+    assert_eq!((contained, quiet), (1, 49), "{ends:?}");
+    assert_eq!(quell.verdicts(), ["CONTAINED"]);
+    let writes = quell.calls().iter().filter(|call| call.operation == "UpdateAccessKey").count();
+    assert_eq!((writes, quell.changes(&before, &quell.cloud.world().await).len()), (1, 2));
+}
+
+#[tokio::test]
+async fn without_the_ledger_nothing_is_changed_and_people_are_told() {
+    for refusal in [Refusal::Denied, Refusal::Failure] {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let before = quell.cloud.world().await;
+        quell.cloud.inject(Rule::on("dynamodb:*", Fault::Refuse(refusal)));
+        let end = quell.deliver(&read(KEY)).await;
+        assert!(end.is_err(), "{end:?}");
+        assert_eq!(quell.verdicts(), ["FAILED"]);
+        assert!(quell.email().contains("the ledger cannot be written, so nothing was changed"), "{}", quell.email());
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+        quell.cloud.heal();
+        assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_hours_limit_a_person_is_asked() {
+    let quell = Rehearsal::of(&format!("[limit]\nper_hour = 1\n{CONTAIN}")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    quell.cloud.forget_calls();
+    let probe = "port_probe";
+    assert_eq!(verdict(&quell.deliver(&read(probe)).await), "waiting-for-approval");
+    assert!(quell.email().contains("as many containments this hour as the policy allows"), "{}", quell.email());
+    let approved = quell.order_about("approve", "f351532bafcc77f8c3301b51d22f8d61", 10).await;
+    assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
+    // A new hour, a new count.
+    let other = but("instance_mines_bitcoin", &[]);
+    let event = quell.event(&other);
+    assert_eq!(verdict(&quell.handle(event, HOUR).await), "contained");
+}
+
+#[tokio::test]
+async fn incidents_are_listed_and_shown() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    quell.deliver(&read(KEY)).await.ok();
+    quell.deliver(&read("root_credentials_used")).await.ok();
+    let listed = quell.order(json!({ "command": "incidents", "open": false }), 1).await;
+    assert_eq!(listed["ok"]["incidents"].as_array().map(Vec::len), Some(2), "{listed}");
+    let open = quell.order(json!({ "command": "incidents", "open": true }), 1).await;
+    assert_eq!(open["ok"]["incidents"][0]["id"], quell.incident(KEY_ID), "{open}");
+    assert_eq!(open["ok"]["incidents"].as_array().map(Vec::len), Some(1));
+    let unknown = quell.order_about("show", "0a1b", 1).await;
+    assert!(unknown["error"].as_str().is_some_and(|error| error.contains("has no incident")), "{unknown}");
+}

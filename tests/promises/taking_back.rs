@@ -1,0 +1,140 @@
+//! Whatever was contained can be taken back, and then all is as it was.
+
+#![expect(clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
+
+use crate::rehearsal::Rehearsal;
+use crate::stage::{CONTAIN, read};
+use crate::story::{but, newer};
+use serde_json::{Value, json};
+
+const KEY: &str = "access_key_used_from_tor";
+const KEY_ID: &str = "5e8e95fc4de1f034e96967422b76b5c7";
+
+/// One event of each remediation, one more where it does more, and the id of its finding.
+pub const EACH: &[(&str, &str)] = &[
+    (KEY, KEY_ID),
+    ("instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e"),
+    ("instance_talks_to_c2", "49f8ace915ec5c661c8d751b77f90ac6"),
+    ("port_probe", "f351532bafcc77f8c3301b51d22f8d61"),
+    ("attack_sequence", "485d8cb88c072a52e390bd255303de1e"),
+];
+
+pub fn verdict(answer: &Result<Value, String>) -> &str {
+    match answer {
+        Ok(answer) => answer["verdict"].as_str().or_else(|| answer["quiet"].as_str()).unwrap_or("?"),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test]
+async fn contained_and_undone_leaves_the_account_as_it_was() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    for (event, id) in EACH {
+        let before = quell.cloud.world().await;
+        let event = quell.event(&read(event));
+        assert_eq!(verdict(&quell.handle(event, 0).await), "contained");
+        assert!(!quell.changes(&before, &quell.cloud.world().await).is_empty());
+
+        let shown = quell.order(json!({ "command": "undo", "incident": quell.incident(id), "dry_run": true }), 1).await;
+        assert!(shown["ok"]["text"].as_str().is_some_and(|text| text.contains("would give back: ")), "{shown}");
+        let untouched = quell.cloud.world().await;
+        let undone = quell.order_about("undo", id, 2).await;
+        assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
+        assert!(!quell.changes(&before, &untouched).is_empty(), "a dry run changes nothing");
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{id}");
+        assert!(quell.email().starts_with("RELEASED: "), "{}", quell.email());
+
+        let again = quell.order_about("undo", id, 3).await;
+        assert_eq!(again["error"], "there is nothing to undo: it is released");
+    }
+}
+
+#[tokio::test]
+async fn one_step_is_taken_back_and_the_others_stay() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let contained = quell.changes(&before, &quell.cloud.world().await);
+    let step = |step: usize| json!({ "command": "undo", "incident": quell.incident(KEY_ID), "step": step });
+    let undone = quell.order(step(1), 1).await;
+    assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
+    let left = quell.changes(&before, &quell.cloud.world().await);
+    assert_eq!((contained.len(), left.len()), (2, 1), "{left:?}");
+    // The sweep leaves alone what a person gave back.
+    for later in [10, 20, 70] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), left);
+    let wrong = quell.order(step(9), 80).await;
+    assert_eq!(wrong["error"], "there is no step 9: the incident has 2");
+    assert_eq!(quell.order_about("undo", KEY_ID, 90).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_two_incidents_hold_stays_until_the_last_lets_go() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let other_id = "5e8e95fc4de1f034e96967422b76b5c8";
+    let other = but(KEY, &[(KEY_ID, other_id)]);
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    assert_eq!(verdict(&quell.deliver(&other).await), "contained");
+    let contained = quell.cloud.world().await;
+
+    let first = quell.order_about("undo", KEY_ID, 1).await;
+    assert_eq!(first["ok"]["verdict"], "partly-released", "{first}");
+    let holder = format!("stays contained: incident 111122223333/eu-west-1/{other_id} holds it");
+    assert_eq!(quell.email().matches(&holder).count(), 2, "{}", quell.email());
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
+
+    let last = quell.order_about("undo", other_id, 2).await;
+    assert_eq!(last["ok"]["verdict"], "released", "{last}");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_somebody_else_set_is_told_and_left() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let theirs = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}"#;
+    let policy = [("UserName", "ann"), ("PolicyName", "QuellQuarantine"), ("PolicyDocument", theirs)];
+    quell.cloud.moto().service("iam", &quell.cloud.account_id).call("PutUserPolicy", &policy).await;
+    let undone = quell.order_about("undo", KEY_ID, 1).await;
+    assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
+    assert!(quell.email().contains("left alone: somebody set it to"), "{}", quell.email());
+    let user = quell.cloud.world().await.to_string();
+    assert!(user.contains("QuellQuarantine") && user.contains(r#""Status":"Active""#));
+}
+
+#[tokio::test]
+async fn an_update_contains_again_what_somebody_opened_and_leaves_what_an_operator_gave_back() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let contained = quell.cloud.world().await;
+    let update = newer(&read(KEY));
+    assert_eq!(verdict(&quell.deliver(&update).await), "kept");
+
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    let policy = [("UserName", "ann"), ("PolicyName", "QuellQuarantine")];
+    iam.call("DeleteUserPolicy", &policy).await;
+    quell.cloud.forget_calls();
+    assert_eq!(verdict(&quell.deliver(&newer(&update)).await), "contained");
+    assert!(quell.email().contains("Somebody had set it back, and it was contained again"), "{}", quell.email());
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
+
+    assert_eq!(quell.order_about("undo", KEY_ID, 1).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    quell.cloud.forget_calls();
+    let third = newer(&newer(&update));
+    quell.deliver(&third).await.ok();
+    assert!(
+        quell.email().contains("it is left alone, since a person gave back what was contained"),
+        "{}",
+        quell.email()
+    );
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    quell.cloud.forget_calls();
+    quell.deliver(&newer(&third)).await.ok();
+    assert_eq!(quell.told(), [""; 0], "that is said once");
+}
