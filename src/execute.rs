@@ -143,13 +143,14 @@ fn unconfirmed(error: &CloudError) -> Outcome {
 
 /// A write that got no answer may have landed all the same, and one of an unknown error too: looking tells.
 async fn failed(cloud: &Cloud, change: &Change, error: &CloudError, until: Instant) -> Outcome {
-    match error.kind {
-        Kind::Gone => return Outcome::Gone { why: error.to_string() },
-        Kind::Refused => return Outcome::Refused { why: error.to_string() },
-        Kind::Transient | Kind::Exists | Kind::Other => {}
+    let why = error.to_string();
+    if error.kind == Kind::Gone {
+        return Outcome::Gone { why };
     }
     match read(cloud, change, until).await {
         Ok(value) if value == change.to => Outcome::Changed,
-        Ok(_) | Err(_) => Outcome::Failed { why: error.to_string(), transient: error.kind == Kind::Transient },
+        // A change of several calls may be half made when one of them is refused; then it is ours to undo.
+        Ok(value) if value == change.from && error.kind == Kind::Refused => Outcome::Refused { why },
+        Ok(_) | Err(_) => Outcome::Failed { why, transient: error.kind == Kind::Transient },
     }
 }

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
 use crate::finding::Finding;
 use crate::guard::{self, Case, Own};
+use crate::id::Place;
 use crate::incident::{Beside, Incident, News, Part};
 use crate::ledger::key::CounterKey;
 use crate::ledger::protocol::{Claim, Denied, How, Limit, Occasion};
@@ -131,20 +132,35 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
     // On the heap: each of these is a deep nest of calls.
     match how {
         // What an earlier run has finished is looked at first: undo has the values of before that run.
-        How::Resumed if record.contained.is_some() => Box::pin(look_again(responder, run, record)).await,
-        How::Fresh | How::Resumed | How::Approved => Box::pin(carry_out(responder, run, record)).await,
+        How::Resumed => {
+            let nobody_is_known_to_be_told = record.told.is_none();
+            let ending = if record.contained.is_some() {
+                Box::pin(look_again(responder, run, record)).await
+            } else {
+                Box::pin(carry_out(responder, run, record)).await
+            };
+            if nobody_is_known_to_be_told { repeated(ending) } else { ending }
+        }
+        How::Fresh | How::Approved => Box::pin(carry_out(responder, run, record)).await,
         How::Again => Box::pin(look_again(responder, run, record)).await,
         How::AskAgain => tell(record),
-        How::Announce => {
-            let Story { mut incident, record } = Story::of(record);
-            incident.beside.repeated = true;
-            Ending::Tell(Box::new(Story { incident, record }))
-        }
+        How::Announce => repeated(tell(record)),
         How::LeftAlone => {
             let Story { incident, record } = Story::of(record);
             let incident = Incident { news: Some(News::LeftAlone), ..incident };
             Ending::Tell(Box::new(Story { incident, record }))
         }
+    }
+}
+
+/// A run that ended early may have told people, or not.
+fn repeated(ending: Ending) -> Ending {
+    match ending {
+        Ending::Tell(mut story) => {
+            story.incident.beside.repeated = true;
+            Ending::Tell(story)
+        }
+        quiet @ (Ending::Quiet(_) | Ending::ComeAgain(_)) => quiet,
     }
 }
 
@@ -220,13 +236,8 @@ fn held_back(mut incident: Incident, counter: &CounterKey) -> Incident {
 ///
 /// # Errors
 /// Why the account cannot be reached, or is another.
-pub async fn cloud_at(
-    responder: &Responder,
-    subject_at: &crate::id::Place,
-    of: &Finding,
-    until: Instant,
-) -> Result<Cloud, CloudError> {
-    let cloud = responder.clouds.at(subject_at, &of.id, until).await?;
+pub async fn cloud_at(responder: &Responder, at: &Place, of: &Finding, until: Instant) -> Result<Cloud, CloudError> {
+    let cloud = responder.clouds.at(at, &of.id, until).await?;
     cloud.verify_identity().await?;
     Ok(cloud)
 }

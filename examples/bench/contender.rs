@@ -1,10 +1,13 @@
 //! Who is measured.
 
-use crate::cloud::{Cloud, Lambda, in_venv};
+use crate::cloud::{Cloud, Lambda, TABLE, in_venv};
 use std::path::Path;
 
 /// Contains everything, as the guards and the remediations allow.
 const POLICY: &str = "[[rule]]\nname = 'benchmark'\ntypes = ['*']\nresponse = 'contain'\n";
+
+/// The parameter that says how far Quell may go.
+pub const SWITCH: &str = "quell-kill-switch";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Contender {
@@ -46,6 +49,8 @@ impl Contender {
         let environment = [
             ("QUELL_ACCOUNT", cloud.account_id.as_str()),
             ("QUELL_TOPIC_ARN", &topic),
+            ("QUELL_TABLE", TABLE),
+            ("QUELL_KILL_SWITCH", SWITCH),
             ("QUELL_POLICY", POLICY),
             ("TOPIC_ARN", &topic),
             ("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/examples/bench")),

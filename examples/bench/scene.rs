@@ -1,7 +1,7 @@
 //! One finding, handled once cold and once warm, and put back as it was.
 
 use crate::cloud::{Account, Call, Cloud, Lambda, rounds_until};
-use crate::contender::Contender;
+use crate::contender::{Contender, SWITCH};
 use crate::event;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -71,6 +71,7 @@ impl Scene {
         let cloud = Cloud::start().await;
         let clock = Instant::now();
         let account = Account::seed(&cloud).await;
+        cloud.set_parameter(SWITCH, "contain").await;
         cloud.latency(latency);
         Ok(Self { cloud, account, release: release.to_owned(), clock, findings: 0 })
     }
@@ -124,7 +125,11 @@ impl Scene {
         let mut event = event::fresh(name)?;
         self.findings += 1;
         event["detail"]["id"] = json!(format!("{:032x}", self.findings));
-        let event = self.account.localise(&event.to_string());
+        let event: Value = serde_json::from_str(&self.account.localise(&event.to_string())).unwrap_or_default();
+        // GuardDuty knows the finding, and Quell has never seen the account.
+        self.cloud.add_finding(event["detail"].clone());
+        self.cloud.forget_ledger().await;
+        let event = event.to_string();
         self.cloud.forget_calls();
         let start = self.clock.elapsed();
         let answer = lambda.invoke(&event).await;

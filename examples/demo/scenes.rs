@@ -76,10 +76,31 @@ pub const SCENES: &[Scene] = &[
                 Quell's own words, to hide, and to be clicked.",
         play: |bootstrap| Box::pin(hostile(bootstrap)),
     },
+    Scene {
+        title: "The attacker takes the containment off",
+        about: "An attacker with rights in IAM deletes the deny policy. The sweep, each minute, puts it back and says so.",
+        play: |bootstrap| Box::pin(put_back(bootstrap)),
+    },
+    Scene {
+        title: "It was a false alarm: all of it is taken back",
+        about: "The operator looks first at what undo would do, and then gives everything back. Three interfaces get \
+                their groups back, and the quarantine groups go.",
+        play: |bootstrap| Box::pin(undo(bootstrap)),
+    },
+    Scene {
+        title: "A person decides",
+        about: "The rule wants a person to approve. Nothing happens until one does, who is named in the message.",
+        play: |bootstrap| Box::pin(approval(bootstrap)),
+    },
 ];
 
 /// A team that has opted in to everything.
 const CONTAIN: &str = "[[rule]]\nname = 'demonstration'\ntypes = ['*']\nresponse = 'contain'\n";
+/// A team that wants to be asked.
+const APPROVE: &str = "[[rule]]\nname = 'demonstration'\ntypes = ['*']\nresponse = 'approve'\n\
+    approval = { within = '1h', fallback = 'abandon' }\n";
+/// When the sweep looks for the first time at what was contained, and a moment more.
+const FIRST_LOOK: std::time::Duration = std::time::Duration::from_millis(5_500);
 const SHIPPED: &str = include_str!("../../policy.toml");
 
 const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -157,11 +178,10 @@ async fn again(bootstrap: &Path) -> Result<Shown, String> {
         .time(&first)
         .field("Second", [format!("calls that change something: {}", made(&second))])
         .aws(&second)
-        .email_parts(&second, &[])
-        .time(&second)
+        .field("Answer", [format!("{}: nothing is new, so nobody is woken again", second.verdict)])
         .claim("the first delivery contained", first.verdict == "contained" && first.writes.len() == 2)
         .claim("the second changed nothing", second.writes.is_empty() && second.differences.is_empty())
-        .claim("and says that it is contained", told(&second, "contained")))
+        .claim("and nobody was told twice", second.messages == 0 && second.verdict == "known"))
 }
 
 async fn stolen_session(bootstrap: &Path) -> Result<Shown, String> {
@@ -325,6 +345,81 @@ async fn hostile(bootstrap: &Path) -> Result<Shown, String> {
         .claim("the verdict is Quell's own, and true", {
             contained && told(&handled, "contained") && handled.differences.len() == 2
         }))
+}
+
+async fn put_back(bootstrap: &Path) -> Result<Shown, String> {
+    let stage = Stage::set(bootstrap, CONTAIN).await;
+    let first = stage.send("access_key_used_from_tor").await?;
+    // The first look is due five seconds after; the attacker is quicker.
+    let iam = stage.cloud.moto().service("iam", &stage.cloud.account_id);
+    iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+    tokio::time::sleep(FIRST_LOOK).await;
+    let tick = stage.handle(&serde_json::json!({ "quell": "tick" })).await?;
+    let policy = tick.differs("inline policy QuellQuarantine");
+    Ok(Shown::default()
+        .finding(&first)
+        .field("Attacker", ["deletes the inline policy QuellQuarantine of user ann"])
+        .aws(&tick)
+        .email_parts(&tick, &[])
+        .time(&tick)
+        .claim("it was contained, and the attacker took a part of that off", told(&first, "contained"))
+        .claim("the user is denied everything again", policy.is_some_and(|policy| denies_all(&policy.after)))
+        .claim("people were told that somebody had opened it", {
+            tick.messages == 1 && tick.email.contains("Somebody had set it back, and it was contained again")
+        }))
+}
+
+async fn undo(bootstrap: &Path) -> Result<Shown, String> {
+    let stage = Stage::set(bootstrap, CONTAIN).await;
+    let before = stage.cloud.world().await;
+    let handled = stage.send("instance_talks_to_c2").await?;
+    let id = "111122223333/eu-west-1/49f8ace915ec5c661c8d751b77f90ac6";
+    let dry_run = stage.order(&format!("quell undo {id} --dry-run")).await?;
+    let undone = stage.order(&format!("quell undo {id}")).await?;
+    let after = stage.cloud.world().await;
+    let again = stage.order(&format!("quell undo {id}")).await?;
+    Ok(Shown::default()
+        .finding(&handled)
+        .aws(&handled)
+        .order("Dry run", &dry_run)
+        .order("Undo", &undone)
+        .order("Again", &again)
+        .time(&handled)
+        .claim("it was contained", told(&handled, "contained"))
+        .claim("the dry run changed nothing, and told nobody", {
+            dry_run.succeeded && dry_run.differences.is_empty() && dry_run.told.is_empty()
+        })
+        .claim("both accounts are as they were before, whole", before == after)
+        .claim("people were told: released", undone.succeeded && undone.told == ["released"])
+        .claim("a second undo has nothing to do, and says so", {
+            !again.succeeded && again.differences.is_empty() && again.told.is_empty()
+        }))
+}
+
+async fn approval(bootstrap: &Path) -> Result<Shown, String> {
+    let stage = Stage::set(bootstrap, APPROVE).await;
+    let thief = stage.account.credentials(KEY);
+    let handled = stage.send("access_key_used_from_tor").await?;
+    let before = stage.attempt(thief).await?;
+    let id = "111122223333/eu-west-1/5e8e95fc4de1f034e96967422b76b5c7";
+    let approved = stage.order(&format!("quell approve {id}")).await?;
+    let after = stage.attempt(thief).await?;
+    let twice = stage.order(&format!("quell approve {id}")).await?;
+    let shown = stage.order(&format!("quell show {id} --output json")).await?;
+    let history = shown.shown.join("\n");
+    Ok(Shown::default()
+        .finding(&handled)
+        .email_parts(&handled, &["APPROVE OR REJECT"])
+        .order("Approve", &approved)
+        .order("Again", &twice)
+        .field("The key", [tried(&before, &after)])
+        .time(&handled)
+        .claim("nothing was changed before", handled.differences.is_empty() && before == "works")
+        .claim("people were asked", told(&handled, "waiting-for-approval"))
+        .claim("once approved it is contained", approved.differences.len() == 2 && after.starts_with("refused"))
+        .claim("people were told: contained", approved.told == ["contained"])
+        .claim("a second approval does nothing more", !twice.succeeded && twice.differences.is_empty())
+        .claim("the history says who", history.contains("approved plan 1")))
 }
 
 fn tried(before: &str, after: &str) -> String {

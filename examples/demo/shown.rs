@@ -1,6 +1,6 @@
 //! What a scene has to show, and what it claims.
 
-use crate::stage::Handled;
+use crate::stage::{Handled, Ordered};
 use std::time::Duration;
 
 /// The longest line of a shortened e-mail.
@@ -65,6 +65,15 @@ impl Shown {
     pub fn email(self, handled: &Handled) -> Self {
         let subject = std::iter::once(handled.subject.clone());
         self.field("E-mail", subject.chain(handled.email.lines().skip(1).map(quoted)))
+    }
+
+    /// What an operator typed, what the terminal showed, and what became of AWS.
+    pub fn order(self, label: &'static str, ordered: &Ordered) -> Self {
+        let lines = ordered.shown.iter().take_while(|line| !line.is_empty() || !ordered.succeeded).map(quoted);
+        let lines = std::iter::once(format!("$ {}", ordered.line)).chain(lines).collect::<Vec<_>>();
+        let aws = ordered.differences.iter().flat_map(lines_of).collect::<Vec<_>>();
+        let aws = if aws.is_empty() { vec!["nothing is different".to_owned()] } else { aws };
+        self.field(label, lines).field("AWS", aws)
     }
 
     /// How long it took, and what for. Ends the part of a finding.

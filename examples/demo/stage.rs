@@ -1,11 +1,12 @@
 //! A small AWS with Quell in it.
 
 use crate::cloud::{
-    Account, Call, Cloud, Credentials, Difference, EXTERNAL_ID, Lambda, differences, in_venv, rounds_until,
+    Account, Call, Cloud, Credentials, Difference, EXTERNAL_ID, Lambda, Message, REGION, TABLE, differences, in_venv,
+    rounds_until,
 };
 use crate::event;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::process::Command;
 
@@ -19,6 +20,20 @@ pub struct Stage {
     lambda: Lambda,
     /// Started with the cloud, within microseconds: the calls' times count from here.
     clock: Instant,
+    /// The operator's command, which was built beside the Lambda.
+    quell: PathBuf,
+}
+
+/// What an operator's command came to.
+pub struct Ordered {
+    /// The line that was typed.
+    pub line: String,
+    /// What the terminal showed.
+    pub shown: Vec<String>,
+    pub succeeded: bool,
+    pub differences: Vec<Difference>,
+    /// The verdicts of the messages that went out.
+    pub told: Vec<String>,
 }
 
 /// What became of a finding, seen from outside. All ids are those of the event files.
@@ -55,12 +70,14 @@ impl Stage {
         let environment = [
             ("QUELL_ACCOUNT", cloud.account_id.as_str()),
             ("QUELL_TOPIC_ARN", &topic),
+            ("QUELL_TABLE", TABLE),
             ("QUELL_POLICY", policy),
             ("QUELL_MEMBER_ROLE", "QuellMember"),
             ("QUELL_MEMBER_EXTERNAL_ID", EXTERNAL_ID),
         ];
         let lambda = Lambda::start(&cloud, &account.function, &[&program], &environment).await;
-        Self { cloud, account, lambda, clock }
+        lambda.serve(&cloud, "quell");
+        Self { cloud, account, lambda, clock, quell: bootstrap.with_file_name("quell") }
     }
 
     /// Sends an event to the Lambda, and looks at AWS before and after.
@@ -68,7 +85,9 @@ impl Stage {
         let before = self.cloud.world().await;
         self.cloud.forget_calls();
         let start = self.clock.elapsed();
-        let answer = self.lambda.invoke(&self.account.localise(&event.to_string())).await;
+        let event_here: Value = serde_json::from_str(&self.account.localise(&event.to_string())).unwrap_or_default();
+        self.cloud.add_finding(event_here["detail"].clone());
+        let answer = self.lambda.invoke(&event_here.to_string()).await;
         let after = self.cloud.world().await;
         if answer.failed() {
             return Err(format!("the function failed: {}", answer.body));
@@ -77,16 +96,21 @@ impl Stage {
         let writes: Vec<&Call> = calls.iter().filter(|call| call.accepted && is_write(call)).collect();
         let last = writes.iter().max_by_key(|call| call.end);
         let messages = self.cloud.messages();
-        let message = messages.last().ok_or("nobody was told")?;
-        let body = |form: &str| self.account.delocalise(message.bodies.get(form).map_or("", String::as_str));
+        let message = messages.last();
+        let body = |form: &str| {
+            let body = message.and_then(|message| message.bodies.get(form));
+            self.account.delocalise(body.map_or("", String::as_str))
+        };
+        let answered = answer.json();
+        let verdict = answered["verdict"].as_str().or_else(|| answered["quiet"].as_str());
         let told = calls.iter().find(|call| call.operation == "Publish").map(|call| call.end);
         Ok(Handled {
             finding: described(event),
-            verdict: answer.json()["verdict"].as_str().unwrap_or(&answer.body).to_owned(),
-            subject: self.account.delocalise(message.subject.as_deref().unwrap_or_default()),
+            verdict: verdict.unwrap_or(&answer.body).to_owned(),
+            subject: self.account.delocalise(message.and_then(|it| it.subject.as_deref()).unwrap_or_default()),
             email: body("email"),
-            message: serde_json::from_str(&body("default")).map_err(|why| format!("the message is no JSON: {why}"))?,
-            forms: message.bodies.keys().cloned().collect(),
+            message: serde_json::from_str(&body("default")).unwrap_or_default(),
+            forms: message.map(|message| message.bodies.keys().cloned().collect()).unwrap_or_default(),
             messages: messages.len(),
             differences: self.differences(&before, &after),
             writes: writes.iter().map(|call| call.action()).collect(),
@@ -98,6 +122,35 @@ impl Stage {
     /// Sends the event file of this name, as if GuardDuty had just found it.
     pub async fn send(&self, name: &str) -> Result<Handled, String> {
         self.handle(&event::fresh(name)?).await
+    }
+
+    /// Types a line of the operator's command, and looks at AWS before and after.
+    pub async fn order(&self, line: &str) -> Result<Ordered, String> {
+        let before = self.cloud.world().await;
+        self.cloud.forget_calls();
+        let operator = self.cloud.operator();
+        let typed = self.account.localise(line);
+        let output = Command::new(&self.quell)
+            .args(typed.split_whitespace().skip(1))
+            .env_clear()
+            .env("AWS_ENDPOINT_URL", self.cloud.url())
+            .env("AWS_ACCESS_KEY_ID", &operator.key)
+            .env("AWS_SECRET_ACCESS_KEY", &operator.secret)
+            .env("AWS_REGION", REGION)
+            .output();
+        let output = output.await.map_err(|why| format!("{}: {why}", self.quell.display()))?;
+        let after = self.cloud.world().await;
+        let shown = [output.stdout, output.stderr].concat();
+        let shown = self.account.delocalise(&String::from_utf8_lossy(&shown));
+        let told = self.cloud.messages();
+        let verdict = |message: &Message| message.attributes.get("verdict").cloned().unwrap_or_default();
+        Ok(Ordered {
+            line: line.to_owned(),
+            shown: shown.lines().map(str::to_owned).collect(),
+            succeeded: output.status.success(),
+            differences: self.differences(&before, &after),
+            told: told.iter().map(verdict).collect(),
+        })
     }
 
     /// Lists the account's instances with these credentials and AWS's own client for Python: `works`, or AWS's refusal.

@@ -270,6 +270,8 @@ pub fn give_back(back: &Change, found: &Value) -> GiveBack {
     match setting {
         // Of each rule that we changed there are two states only, so none can have drifted.
         Setting::IngressRules(_) => write(found),
+        // Ours by its tag, whatever rules are in it; AWS does not delete one that anything uses.
+        Setting::QuarantineGroup(_) if *to == Value::Absent => write(found),
         Setting::AccessKeyStatus(_)
         | Setting::InlinePolicy(_)
         | Setting::InterfaceGroups(_)

@@ -24,7 +24,10 @@ pub fn metrics(incident: &Incident) -> Value {
         by(&[&["Service"], &["Verdict"], &["TypeFamily"]], json!([count("Findings")])),
         by(&[&["Service"]], json!(COUNTED.map(count))),
     ];
-    let seconds = incident.seconds_to_contain();
+    // Of what is told later, again or of what was given back, the time says nothing.
+    let is_news =
+        !incident.beside.repeated && !matches!(incident.news, Some(News::GivenBack { .. } | News::Reopened { .. }));
+    let seconds = incident.seconds_to_contain().filter(|_| is_news);
     if seconds.is_some() {
         let name = json!([{ "Name": "SecondsToContain", "Unit": "Seconds" }]);
         directives.push(by(&[&["Service"], &["TypeFamily"]], name));

@@ -102,11 +102,17 @@ pub(super) fn urgency(incident: &Incident) -> Urgency {
     match incident.verdict() {
         Verdict::NotContained | Verdict::Partial | Verdict::Failed | Verdict::Refused => Urgency::Now,
         Verdict::WaitingForApproval | Verdict::Planned => Urgency::Decide,
+        Verdict::Contained if is_reopened(incident) => Urgency::Now,
         Verdict::Told | Verdict::PartlyReleased => Urgency::Look,
         Verdict::Contained | Verdict::Gone | Verdict::NothingToDo | Verdict::Released | Verdict::Rejected => {
             Urgency::None
         }
     }
+}
+
+/// An attacker who is at it now is worth waking people for, whatever was put back.
+fn is_reopened(incident: &Incident) -> bool {
+    matches!(incident.news, Some(News::Reopened { .. }))
 }
 
 /// Whether people have to act, as an answer.
@@ -136,6 +142,9 @@ pub(super) fn act(incident: &Incident, has_steps: bool) -> &'static str {
         (Verdict::Rejected, _) => "No. Quell changes nothing.",
         (Verdict::Planned, _) => "Yes, decide now. Quell may only plan here; nothing happens until a person does it.",
         (Verdict::Told, _) => "Yes, look at it. Quell contains nothing here.",
+        (Verdict::Contained, _) if is_reopened(incident) => {
+            "Yes, now. Somebody takes the containment off, and has the rights to: find and stop them."
+        }
         (Verdict::Contained, true) => "Not at once. The next steps are below.",
         (Verdict::Contained, false) => "Not at once. Find out how it came about.",
         (Verdict::Gone, _) => "Not to contain it. Find out what it was used for while it was there.",

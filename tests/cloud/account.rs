@@ -116,8 +116,9 @@ impl Account {
 const DAY: &str = "2026-11-03T";
 const HOUR: &str = "2026-11-03T10:00:00Z";
 
-/// The same event gets the same times in the whole run: a later time would be news.
-fn just_now(event: &str) -> String {
+/// Puts times of just now in the place of the events' own. The same event gets the same times in the whole run: a later
+/// time would be news.
+pub fn just_now(event: &str) -> String {
     static NOW: LazyLock<Timestamp> = LazyLock::new(Timestamp::now);
     let hour: Timestamp = HOUR.parse().expect("a time");
     let since = SignedDuration::from_secs(NOW.duration_since(hour).as_secs());

@@ -15,7 +15,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::time::sleep;
@@ -31,7 +30,6 @@ pub struct Lambda {
     port: u16,
     emulator: Tethered,
     logs: Arc<Mutex<Logs>>,
-    client: Client<HttpConnector, Full<Bytes>>,
 }
 
 /// What was printed so far, by whom.
@@ -90,8 +88,7 @@ impl Lambda {
             let mut emulator = Tethered::start(&mut command).expect("the emulator starts");
             let logs = collect_logs(&mut emulator);
             if listens(&mut emulator, [port, runtime_port]).await {
-                let client = Client::builder(TokioExecutor::new()).build_http();
-                return Lambda { port, emulator, logs, client };
+                return Lambda { port, emulator, logs };
             }
         }
         panic!("the emulator found no free port in {ATTEMPTS} attempts");
@@ -99,18 +96,20 @@ impl Lambda {
 
     /// Invokes the function once and waits for its answer.
     pub async fn invoke(&self, payload: &str) -> Answer {
-        let uri = format!("http://127.0.0.1:{}/2015-03-31/functions/function/invocations", self.port);
-        let request = Request::post(uri).body(Full::from(payload.to_owned())).expect("a well-formed request");
         let reports = self.reports();
         let start = Instant::now();
-        let (head, body) = self.client.request(request).await.expect("the emulator answers").into_parts();
-        let body = body.collect().await.expect("the emulator finishes its answer").to_bytes();
+        let (status, body) = post(self.port, payload.to_owned().into()).await;
         let wall = start.elapsed();
         // A function that died (502) gets no report.
-        while head.status == StatusCode::OK && self.reports() == reports {
+        while status == StatusCode::OK && self.reports() == reports {
             sleep(Duration::from_millis(1)).await;
         }
         Answer { body: String::from_utf8_lossy(&body).into_owned(), wall }
+    }
+
+    /// Lets whoever invokes a function of this name in the cloud reach this one.
+    pub fn serve(&self, cloud: &Cloud, name: &str) {
+        cloud.proxy.functions.lock().expect("no holder panics").insert(name.to_owned(), self.port);
     }
 
     /// What was printed so far. All lines of an invocation are there when it returns.
@@ -151,6 +150,15 @@ impl Lambda {
     fn reports(&self) -> usize {
         self.logs().emulator.iter().filter(|line| line.starts_with("REPORT ")).count()
     }
+}
+
+/// Hands a payload to the emulator at this port, and gives its answer.
+pub(super) async fn post(port: u16, payload: Bytes) -> (StatusCode, Bytes) {
+    let uri = format!("http://127.0.0.1:{port}/2015-03-31/functions/function/invocations");
+    let request = Request::post(uri).body(Full::<Bytes>::from(payload)).expect("a well-formed request");
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let (head, body) = client.request(request).await.expect("the emulator answers").into_parts();
+    (head.status, body.collect().await.expect("the emulator finishes its answer").to_bytes())
 }
 
 fn emulator(port: u16, runtime_port: u16, program: &[&str]) -> Command {

@@ -33,6 +33,12 @@ pub async fn create(cloud: &Cloud) {
 }
 
 impl Cloud {
+    /// Empties the ledger, as if Quell had never done anything.
+    pub async fn forget_ledger(&self) {
+        ask(self, "dynamodb", "DynamoDB_20120810.DeleteTable", &json!({ "TableName": TABLE })).await;
+        create(self).await;
+    }
+
     /// Sets an SSM parameter of the main account, past the proxy.
     pub async fn set_parameter(&self, name: &str, value: &str) {
         let parameter = json!({ "Name": name, "Value": value, "Type": "String", "Overwrite": true });

@@ -43,7 +43,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use account::{Account, EXTERNAL_ID, FIXED};
+pub use account::{Account, EXTERNAL_ID, FIXED, just_now};
 pub use call::{Call, rounds, rounds_until};
 pub use difference::{Difference, differences};
 pub use fault::{Breakpoint, Fault, Rule, breakpoint};
@@ -181,6 +181,11 @@ impl Cloud {
             "main": world::of(self.moto(), &self.account_id).await,
             "member": world::of(self.moto(), &self.member_id).await,
         })
+    }
+
+    /// What containment changes in the main account by one service, `iam` or `ec2`: quicker to ask than all.
+    pub async fn part_of_world(&self, service: &str) -> Value {
+        json!({ "main": world::part_of(self.moto(), &self.account_id, service).await })
     }
 
     /// What was published to SNS topics, in the order of arrival.

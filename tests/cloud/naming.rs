@@ -42,6 +42,7 @@ const REST: &[(&str, &str, &str, &str, &str)] = &[
     ("guardduty", "GET", "/detector", "", "ListDetectors"),
     ("guardduty", "POST", "/detector/*/findings/get", "", "GetFindings"),
     ("guardduty", "POST", "/detector/*/findings/archive", "", "ArchiveFindings"),
+    ("lambda", "POST", "/2015-03-31/functions/*/invocations", "", "Invoke"),
     ("lambda", "GET", "/2019-09-30/functions/*/concurrency", "", "GetFunctionConcurrency"),
     ("lambda", "PUT", "/2017-10-31/functions/*/concurrency", "", "PutFunctionConcurrency"),
     ("lambda", "DELETE", "/2017-10-31/functions/*/concurrency", "", "DeleteFunctionConcurrency"),

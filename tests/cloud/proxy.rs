@@ -1,5 +1,6 @@
 //! The proxy between the code under test and moto: it records every call, and makes some of them go wrong.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -15,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
@@ -26,7 +28,7 @@ use super::naming::{self, Asked};
 use super::principals::Principals;
 use super::refusal;
 use super::stale::{Past, Read};
-use super::{strictness, xml};
+use super::{lambda, strictness, xml};
 
 /// What the connections share.
 pub struct Proxy {
@@ -34,6 +36,8 @@ pub struct Proxy {
     pub principals: Principals,
     pub rules: Rules,
     pub gaps: Gaps,
+    /// The emulators of functions that run, by the functions' names.
+    pub functions: Mutex<BTreeMap<String, u16>>,
     pub latency: Mutex<Duration>,
     past: Past,
     record: Mutex<Record>,
@@ -70,6 +74,7 @@ impl Proxy {
             moto,
             rules: Rules::default(),
             gaps: Gaps::default(),
+            functions: Mutex::default(),
             latency: Mutex::default(),
             past: Past::default(),
             record: Mutex::default(),
@@ -177,6 +182,7 @@ impl Proxy {
         }
         let answer = match self.gaps.answer(asked) {
             Some(answer) => answer,
+            None if call.action() == "lambda:Invoke" => self.invoke(head.uri.path(), body).await,
             None if call.action() == "sts:GetSessionToken" => self.principals.session_token(asked).await,
             None => self.forward(&call.account, arrived).await,
         };
@@ -191,6 +197,22 @@ impl Proxy {
             None => {}
         }
         answer
+    }
+
+    /// Hands the payload to the function's emulator, as Lambda does.
+    async fn invoke(&self, path: &str, payload: &Bytes) -> Answer {
+        let name = path.split('/').nth(3).unwrap_or_default();
+        let port = self.functions.lock().expect("no holder panics").get(name).copied();
+        let Some(port) = port else {
+            let answer = Response::builder().status(404).header("x-amzn-errortype", "ResourceNotFoundException");
+            let body = format!(r#"{{"Type":"User","Message":"Function not found: {name}"}}"#);
+            return answer.body(body.into()).expect("a well-formed answer");
+        };
+        let (_, body) = lambda::post(port, payload.clone()).await;
+        let failed = serde_json::from_slice::<Value>(&body).is_ok_and(|body| body.get("errorType").is_some());
+        let answer = Response::builder().header(CONTENT_TYPE, "application/json");
+        let answer = if failed { answer.header("x-amz-function-error", "Unhandled") } else { answer };
+        answer.body(body).expect("a well-formed answer")
     }
 
     async fn forward(&self, account: &str, arrived: &Arrived) -> Answer {

@@ -29,6 +29,23 @@ const HOSTS: &[(&str, &[(&str, &str)])] = &[
 /// with, and rightly: a rule that is given back has a new one.
 const VOLATILE: &[&str] = &["requestId", "ResponseMetadata", "RoleLastUsed"];
 
+/// What containment changes by one service: identities with their keys, or groups and who has them.
+pub async fn part_of(moto: &Moto, account: &str, service: &str) -> Value {
+    let mut world = Map::new();
+    if service == "iam" {
+        let iam = moto.service("iam", account);
+        let identities = iam.call("GetAccountAuthorizationDetails", OURS).await;
+        world.insert("AccessKeys".to_owned(), keys(&iam, &identities).await);
+        world.insert("GetAccountAuthorizationDetails".to_owned(), identities);
+    } else {
+        let ec2 = moto.service("ec2", account);
+        for action in ["DescribeNetworkInterfaces", "DescribeSecurityGroups"] {
+            world.insert(action.to_owned(), ec2.call(action, &[]).await);
+        }
+    }
+    settled(Value::Object(world))
+}
+
 /// Reads the account. Lists are sorted, and policy documents decoded.
 pub async fn of(moto: &Moto, account: &str) -> Value {
     let mut world = Map::new();

@@ -6,6 +6,7 @@ mod cloud;
 mod cloud_instrument;
 mod containment;
 mod corpus;
+mod crash;
 mod guarding;
 mod ledger_store;
 mod looking_after;

@@ -7,8 +7,8 @@
     reason = "a test that panics has said what it has to say"
 )]
 
-use crate::cloud::{Account, Cloud};
-use crate::stage::{CONTAIN, read};
+use crate::cloud::{Account, Cloud, differences, just_now};
+use crate::stage::{CONTAIN, Stage, read};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -139,7 +139,7 @@ async fn every_type_of_finding_is_covered_on_a_page() {
 #[tokio::test]
 async fn a_finding_is_explained_without_aws() {
     let desk = Desk::new(CONTAIN);
-    let event = desk.file("event.json", &read("access_key_used_from_tor"));
+    let event = desk.file("event.json", &just_now(&read("access_key_used_from_tor")));
     let expect = [
         "access key AKIAIOSFODNN7EXAMPLE of user ann",
         "\"contain all\" says contain",
@@ -147,7 +147,9 @@ async fn a_finding_is_explained_without_aws() {
         "it is contained",
     ];
     desk.run(&format!("explain {}", event.display())).await.said(0, &expect);
-    let archived = read("access_key_used_from_tor").replace("\"archived\": false", "\"archived\": true");
+    let old = read("access_key_used_from_tor");
+    desk.run_with("explain -", &old).await.said(0, &["lowered to approve: the finding was last updated"]);
+    let archived = old.replace("\"archived\": false", "\"archived\": true");
     desk.run_with("explain -", &archived).await.said(0, &["lowered to plan: the finding is archived"]);
     desk.run_with("explain -", &read("root_credentials_used"))
         .await
@@ -424,4 +426,30 @@ fn record() -> Value {
         "status": "open",
         "history": [{ "at": "2026-11-03T09:36:03Z", "who": "rule \"misused credentials\"", "what": "contained" }],
     })
+}
+
+#[tokio::test]
+async fn the_function_lists_shows_approves_and_undoes_and_says_so_to_people() {
+    let approve = CONTAIN.replace("'contain'", "'approve'");
+    let stage = Stage::set(&approve).await;
+    stage.lambda.serve(&stage.cloud, "quell");
+    let operator = stage.cloud.operator();
+    let desk = Desk::new("").with_keys(&operator.key, &operator.secret);
+    let id = format!("{}/eu-west-1/5e8e95fc4de1f034e96967422b76b5c7", stage.cloud.account_id);
+    let run = async |line: &str| desk.run(&format!("{line} --endpoint-url {}", stage.cloud.url())).await;
+    let before = stage.cloud.world().await;
+    assert_eq!(stage.story("access_key_used_from_tor").await.end, "waiting-for-approval");
+
+    run("incidents --open").await.said(0, &["waiting", &id]);
+    run(&format!("approve {id}")).await.said(0, &["CONTAINED", "Approved by arn:aws:iam::"]);
+    assert!(!differences(&before, &stage.cloud.world().await).is_empty());
+    run(&format!("show {id}")).await.said(0, &["held", "approved plan 1", "was Active", "Holds"]);
+    run(&format!("undo {id} --dry-run")).await.said(0, &["would give back"]);
+    run(&format!("undo {id}")).await.said(0, &["RELEASED", "given back, read back"]);
+    assert_eq!(differences(&before, &stage.cloud.world().await), []);
+    run(&format!("undo {id}")).await.said(1, &["there is nothing to undo: it is released"]);
+    run(&format!("show {id} --output json")).await.said(0, &["released"]);
+    let told: Vec<String> = stage.cloud.messages().into_iter().filter_map(|message| message.subject).collect();
+    let verdicts: Vec<&str> = told.iter().filter_map(|subject| subject.split(':').next()).collect();
+    assert_eq!(verdicts, ["WAITING FOR APPROVAL", "CONTAINED", "RELEASED"]);
 }

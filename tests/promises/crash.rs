@@ -1,0 +1,317 @@
+//! Whatever goes wrong at whichever call: in the end it is contained as without it, or told honestly, and undo gives back
+//! what was there before, byte for byte.
+//!
+//! Every call of a containment and of an undo is met with every mishap, for every remediation. Killed work is found by
+//! the sweep and by Lambda's second delivery; what an operator was refused, the operator orders again. The table of all
+//! cases is printed (`--nocapture`).
+//!
+//! moto answers every call at once and in order; that AWS keeps its own promises under such loads is not shown here.
+
+#![expect(clippy::panic, reason = "a test that panics has said what it has to say")]
+
+use crate::cloud::{Call, Fault, Refusal, Rule, breakpoint};
+use crate::rehearsal::Rehearsal;
+use crate::stage::{CONTAIN, read};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mishap {
+    KilledBefore,
+    KilledAfter,
+    AnswerLost,
+    Throttled,
+    Unavailable,
+    Denied,
+    StaleReads,
+}
+
+const MISHAPS: [Mishap; 7] = [
+    Mishap::KilledBefore,
+    Mishap::KilledAfter,
+    Mishap::AnswerLost,
+    Mishap::Throttled,
+    Mishap::Unavailable,
+    Mishap::Denied,
+    Mishap::StaleReads,
+];
+
+/// The nth call of an operation in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    action: String,
+    nth: usize,
+}
+
+/// What is interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Contain,
+    Undo,
+}
+
+/// An account in which the same thing is contained and undone again and again.
+struct Sweep {
+    quell: Rehearsal,
+    /// The service that the remediation changes: that part of the account is compared.
+    service: &'static str,
+    event: String,
+    finding: &'static str,
+    before: Value,
+    contained: Vec<String>,
+    cases: usize,
+    table: Vec<String>,
+}
+
+/// Everything is contained, however often.
+fn policy() -> String {
+    format!("[limit]\nper_hour = 100000\n{CONTAIN}")
+}
+
+async fn sweep(event: &str, finding: &'static str, service: &'static str) {
+    let quell = Rehearsal::of(&policy()).await;
+    let before = quell.cloud.part_of_world(service).await;
+    let mut sweep = Sweep {
+        quell,
+        service,
+        event: read(event),
+        finding,
+        before,
+        contained: Vec::new(),
+        cases: 0,
+        table: Vec::new(),
+    };
+    let (contain, undo) = sweep.reference().await;
+    for (work, places) in [(Work::Contain, contain), (Work::Undo, undo)] {
+        for place in places {
+            for mishap in MISHAPS.into_iter().filter(|mishap| mishap.can_meet(&place)) {
+                sweep.case(work, &place, mishap).await;
+            }
+        }
+    }
+    println!("{}\n{} cases", sweep.table.join("\n"), sweep.table.len());
+    let ends: BTreeSet<&str> = sweep.table.iter().filter_map(|line| line.rsplit("| ").next()).collect();
+    assert!(sweep.table.len() > 100 && ends.contains("contained, undone"), "{ends:?}");
+}
+
+impl Mishap {
+    /// Only reads of what was written can be stale.
+    fn can_meet(self, place: &Place) -> bool {
+        let operation = place.action.split(':').nth(1).unwrap_or_default();
+        let reads = ["iam:", "ec2:"].iter().any(|service| place.action.starts_with(service))
+            && ["Get", "List", "Describe"].iter().any(|verb| operation.starts_with(verb));
+        self != Self::StaleReads || reads
+    }
+
+    fn kills(self) -> bool {
+        matches!(self, Self::KilledBefore | Self::KilledAfter)
+    }
+}
+
+impl Sweep {
+    /// Contains and undoes without a mishap, and tells which calls that takes.
+    async fn reference(&mut self) -> (Vec<Place>, Vec<Place>) {
+        let finding = self.next().await;
+        self.quell.cloud.forget_calls();
+        let event = self.event_of(&finding);
+        let answer = self.quell.handle(event, 0).await;
+        assert_eq!(crate::taking_back::verdict(&answer), "contained", "{}", self.quell.email());
+        let contain = places(&self.quell.calls());
+        self.contained = self.changes().await;
+        self.quell.cloud.forget_calls();
+        let undone = self.quell.order_about("undo", &finding, 1).await;
+        assert_eq!(undone.pointer("/ok/verdict").and_then(Value::as_str), Some("released"), "{undone}");
+        let undo = places(&self.quell.calls());
+        assert_eq!(self.changes().await, [""; 0]);
+        (contain, undo)
+    }
+
+    /// A finding about the same thing, and a ledger that has never heard of it. moto copies the whole table for each
+    /// transaction, so that a ledger with a past would make each case slower than the one before.
+    async fn next(&mut self) -> String {
+        self.quell.cloud.forget_ledger().await;
+        self.cases += 1;
+        format!("{:032x}", 0x5e8e_0000_0000_0000_u64 + self.cases as u64)
+    }
+
+    fn event_of(&self, finding: &str) -> Value {
+        self.quell.event(&self.event.replace(self.finding, finding))
+    }
+
+    async fn changes(&self) -> Vec<String> {
+        self.quell.changes(&self.before, &self.quell.cloud.part_of_world(self.service).await)
+    }
+
+    async fn case(&mut self, work: Work, place: &Place, mishap: Mishap) {
+        let finding = self.next().await;
+        let what = format!("{work} | {place} | {mishap}");
+        self.quell.cloud.forget_calls();
+        let event = self.event_of(&finding);
+        match work {
+            Work::Contain => {
+                self.meet(event.clone(), place, mishap, 0).await;
+                self.look_after(&event, &finding).await;
+                let held = self.judge(&what, mishap).await;
+                self.undo(&what, &finding, 3_000).await;
+                self.table.push(format!("{what} | {}", if held { "contained, undone" } else { "told, undone" }));
+            }
+            Work::Undo => {
+                self.quell.handle(event, 0).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+                self.quell.cloud.forget_calls();
+                let order = serde_json::json!({ "command": "undo", "incident": self.quell.incident(&finding) });
+                self.meet(serde_json::json!({ "quell": order }), place, mishap, 10).await;
+                for later in [100, 400] {
+                    self.quell.tick(later).await.ok();
+                }
+                self.undo(&what, &finding, 3_000).await;
+                self.table.push(format!("{what} | undone"));
+            }
+        }
+    }
+
+    /// Handles an event, with the mishap at this call.
+    async fn meet(&self, event: Value, place: &Place, mishap: Mishap, later: i64) {
+        let rule = |fault| Rule::on(&place.action, fault);
+        let cloud = &self.quell.cloud;
+        if mishap.kills() {
+            let (pause, breakpoint) = breakpoint();
+            let fault =
+                if mishap == Mishap::KilledBefore { Fault::PauseBefore(pause) } else { Fault::PauseAfter(pause) };
+            cloud.inject(rule(fault).nth(place.nth));
+            self.quell.handle_until(event, later, breakpoint).await;
+        } else {
+            cloud.inject(match mishap {
+                Mishap::AnswerLost => rule(Fault::LostResponse).nth(place.nth),
+                Mishap::Throttled => rule(Fault::Refuse(Refusal::Throttled)).nth(place.nth),
+                Mishap::Unavailable => rule(Fault::Refuse(Refusal::Unavailable)).nth(place.nth),
+                Mishap::Denied => rule(Fault::Refuse(Refusal::Denied)).nth(place.nth),
+                Mishap::StaleReads => rule(Fault::Stale(Duration::from_secs(2))),
+                Mishap::KilledBefore | Mishap::KilledAfter => return,
+            });
+            self.quell.handle(event, later).await.ok();
+        }
+        cloud.heal();
+    }
+
+    /// The sweep's next ticks, and Lambda's second delivery where the first left no trace.
+    async fn look_after(&self, event: &Value, finding: &str) {
+        self.quell.tick(60).await.ok();
+        if !self.is_settled(finding).await {
+            self.quell.handle(event.clone(), 120).await.ok();
+        }
+        for later in [200, 600, 2_000] {
+            if self.is_settled(finding).await {
+                break;
+            }
+            self.quell.tick(later).await.ok();
+        }
+    }
+
+    /// Whether the incident is held, or over, and nobody is at it.
+    async fn is_settled(&self, finding: &str) -> bool {
+        let shown = self.quell.order_about("show", finding, 150).await;
+        let status = shown.pointer("/ok/incident/status").and_then(Value::as_str).unwrap_or_default();
+        ["held", "closed", "waiting"].contains(&status)
+    }
+
+    /// Whether all is contained. If not, AWS or a guard did not allow it, and the last message says so.
+    async fn judge(&self, what: &str, mishap: Mishap) -> bool {
+        let changes = self.changes().await;
+        let verdicts = self.quell.verdicts();
+        let last = verdicts.last().map(String::as_str).unwrap_or_default();
+        let all = changes == self.contained;
+        if mishap == Mishap::Denied && !all {
+            let thing = |change: &String| change.split(": ").next().unwrap_or_default().to_owned();
+            let things: BTreeSet<String> = self.contained.iter().map(thing).collect();
+            assert!(changes.iter().map(thing).all(|thing| things.contains(&thing)), "{what}: {changes:?}");
+            assert_ne!(last, "CONTAINED", "{what}: {changes:?}");
+        } else {
+            assert_eq!(changes, self.contained, "{what}: {verdicts:?}\n{}", self.quell.email());
+            assert_eq!(last, "CONTAINED", "{what}: {verdicts:?}\n{}", self.quell.email());
+        }
+        let repeated = "You may have been told this before";
+        let unmarked = self.quell.cloud.messages().into_iter().filter(|message| {
+            message.subject.as_deref().is_some_and(|subject| subject.starts_with("CONTAINED"))
+                && !message.bodies.values().any(|body| body.contains(repeated))
+        });
+        // SNS knows no way to ask twice for one message: whoever hears no answer asks again.
+        let most = if mishap == Mishap::AnswerLost && what.contains("sns:Publish") { 2 } else { 1 };
+        assert!(unmarked.count() <= most, "{what}: {verdicts:?}");
+        all
+    }
+
+    /// Undoes it, twice, and all is as before.
+    async fn undo(&self, what: &str, finding: &str, later: i64) {
+        self.quell.order_about("undo", finding, later).await;
+        let again = self.quell.order_about("undo", finding, later + 100).await;
+        let error = again.get("error").and_then(Value::as_str).unwrap_or_default();
+        assert!(
+            error.starts_with("there is nothing to undo") || error.starts_with("nothing was done"),
+            "{what}: {again}"
+        );
+        assert_eq!(self.changes().await, [""; 0], "{what}: {}", self.quell.email());
+    }
+}
+
+/// Every call of a run, counted by its operation.
+fn places(calls: &[Call]) -> Vec<Place> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let place = |call: &Call| {
+        let action = call.action();
+        let nth = counts.entry(action.clone()).or_default();
+        *nth += 1;
+        Place { nth: *nth, action }
+    };
+    calls.iter().map(place).collect()
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.action, self.nth)
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Contain => "contain",
+            Self::Undo => "undo",
+        })
+    }
+}
+
+impl fmt::Display for Mishap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KilledBefore => "killed before",
+            Self::KilledAfter => "killed after",
+            Self::AnswerLost => "answer lost",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::Denied => "denied",
+            Self::StaleReads => "reads stale for 2 s",
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_key() {
+    sweep("access_key_used_from_tor", "5e8e95fc4de1f034e96967422b76b5c7", "iam").await;
+}
+
+#[tokio::test]
+async fn a_role_session() {
+    sweep("instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e", "iam").await;
+}
+
+#[tokio::test]
+async fn an_instance() {
+    sweep("instance_talks_to_c2", "49f8ace915ec5c661c8d751b77f90ac6", "ec2").await;
+}
+
+#[tokio::test]
+async fn a_port() {
+    sweep("port_probe", "f351532bafcc77f8c3301b51d22f8d61", "ec2").await;
+}
