@@ -49,8 +49,11 @@ pub async fn obey(responder: &Responder, run: &Run, order: Order) -> Result<Obey
 /// What the operator is answered once people were told.
 #[must_use]
 pub fn acted(incident: &Incident) -> Value {
-    let results = incident.parts.iter().flat_map(|part| part.results.clone()).collect();
-    let plan = incident.parts.iter().flat_map(|part| part.plan.steps().cloned()).collect();
+    // What was given back no longer is as the plan has it: the text alone says what became of it.
+    let is_given_back = matches!(incident.news, Some(News::GivenBack { .. }));
+    let parts = || incident.parts.iter().filter(|_| !is_given_back);
+    let results = parts().flat_map(|part| part.results.clone()).collect();
+    let plan = parts().flat_map(|part| part.plan.steps().cloned()).collect();
     let acted = Acted { plan, results, verdict: incident.verdict().token().to_owned(), text: notify::text(incident) };
     json!({ "ok": acted })
 }

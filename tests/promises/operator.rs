@@ -441,7 +441,7 @@ async fn the_function_lists_shows_approves_and_undoes_and_says_so_to_people() {
     assert_eq!(stage.story("access_key_used_from_tor").await.end, "waiting-for-approval");
 
     run("incidents --open").await.said(0, &["waiting", &id]);
-    run(&format!("approve {id}")).await.said(0, &["CONTAINED", "Approved by arn:aws:iam::"]);
+    run(&format!("approve {id}")).await.said(0, &["CONTAINED", "Approved by arn:aws:"]);
     assert!(!differences(&before, &stage.cloud.world().await).is_empty());
     run(&format!("show {id}")).await.said(0, &["held", "approved plan 1", "was Active", "Holds"]);
     run(&format!("undo {id} --dry-run")).await.said(0, &["would give back"]);

@@ -587,9 +587,9 @@ fn what_was_contained_again_and_ends_by_itself() {
       News:    Somebody had set it back, and it was contained again: access key AKIAIOSFODNN7EXAMPLE of user ann. Whoever did it has rights to: find out who.
       Now:     The one planned change holds, read back at 2026-11-21T03:00:02Z, 44 s after GuardDuty last reported it.
       Until:   2026-11-21T07:00:00Z; then Quell gives back what it changed.
-      Act:     Not at once. The next steps are below.
+      Act:     Yes, now. Somebody takes the containment off, and has the rights to: find and stop them.
 
-    NEXT STEPS
+    DO NOW
       First make sure that you are in account 111122223333, eu-west-1; the second line must print 111122223333:
     export AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1
     aws sts get-caller-identity --query Account --output text
