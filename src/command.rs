@@ -139,7 +139,7 @@ async fn dry_run(responder: &Responder, id: &IncidentId, step: Option<NonZeroUsi
         match release {
             Release::Back(change) => {
                 text.push(format!("would give back: {change}"));
-                plan.push(Step::new(change, "undo"));
+                plan.push(Step::new(change, ""));
             }
             Release::KeptBy(others) => {
                 let others: Vec<String> = others.iter().map(ToString::to_string).collect();

@@ -329,7 +329,10 @@ async fn hostile(bootstrap: &Path) -> Result<Shown, String> {
     let agent = &texts["service"]["action"]["awsApiCallAction"]["userAgent"];
     let printable = |c: char| c == '\n' || (!c.is_control() && !"\u{200b}\u{202c}\u{202e}\u{2028}\u{feff}".contains(c));
     let at_margin = |text: &str| handled.email.lines().any(|line| line.starts_with(text));
-    let forged = ["Verdict", "Subject", "quell undo", "## Undo", "---", "<", "rm "];
+    let forged = ["Verdict", "Subject", "## Undo", "---", "<", "rm "];
+    let ours = format!(" 111122223333/eu-west-1/{}", event["detail"]["id"].as_str().unwrap_or_default());
+    let commands = handled.email.lines().filter(|line| line.starts_with("quell "));
+    let own_commands = commands.clone().count() == 2 && commands.into_iter().all(|line| line.contains(&ours));
     let contained = handled.subject.starts_with("CONTAINED: ") && handled.email.starts_with("CONTAINED: ");
     Ok(Shown::default()
         .field("Texts", [raw(&texts["title"]), raw(&texts["description"]), raw(agent)])
@@ -341,6 +344,7 @@ async fn hostile(bootstrap: &Path) -> Result<Shown, String> {
         })
         .claim("nothing in the e-mail is invisible, or turns the writing round", handled.email.chars().all(printable))
         .claim("none of these texts begins a line of the e-mail", !forged.into_iter().any(at_margin))
+        .claim("its commands are Quell's own, about this incident", own_commands)
         .claim("no address of the attacker's can be clicked", !handled.email.contains("http://evil.example"))
         .claim("the verdict is Quell's own, and true", {
             contained && told(&handled, "contained") && handled.differences.len() == 2

@@ -3,6 +3,8 @@
 use crate::stage::{Handled, Ordered};
 use std::time::Duration;
 
+/// The most lines of what a command printed.
+const SHOWN: usize = 20;
 /// The longest line of a shortened e-mail.
 const LINE: usize = 280;
 
@@ -69,7 +71,7 @@ impl Shown {
 
     /// What an operator typed, what the terminal showed, and what became of AWS.
     pub fn order(self, label: &'static str, ordered: &Ordered) -> Self {
-        let lines = ordered.shown.iter().take_while(|line| !line.is_empty() || !ordered.succeeded).map(quoted);
+        let lines = ordered.shown.iter().take_while(|line| *line != "WHAT HAPPENED").take(SHOWN).map(quoted);
         let lines = std::iter::once(format!("$ {}", ordered.line)).chain(lines).collect::<Vec<_>>();
         let aws = ordered.differences.iter().flat_map(lines_of).collect::<Vec<_>>();
         let aws = if aws.is_empty() { vec!["nothing is different".to_owned()] } else { aws };

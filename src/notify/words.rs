@@ -120,7 +120,9 @@ pub(super) fn act(incident: &Incident, has_steps: bool) -> &'static str {
     if incident.finding.sample {
         return "No. GuardDuty made this sample finding for a test.";
     }
-    match incident.parts.iter().filter_map(|part| part.decision.refused).min() {
+    // What AWS itself keeps off has no steps to begin with, and is told as any other refusal.
+    let refused = incident.parts.iter().filter(|part| part.plan.no_steps.is_none());
+    match refused.filter_map(|part| part.decision.refused).min() {
         Some(Refusal::MadeUp) => {
             return "Yes, now. Whoever made this finding up wants something done that nobody else does.";
         }

@@ -1,8 +1,6 @@
 //! What is contained is looked after: put back when somebody opens it, ended when its time is up, decided when nobody
 //! decides.
 
-#![expect(clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
-
 use crate::cloud::{Fault, Refusal, Rule};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};

@@ -1,7 +1,5 @@
 //! Whatever was contained can be taken back, and then all is as it was.
 
-#![expect(clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
-
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};

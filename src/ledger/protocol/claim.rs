@@ -159,7 +159,7 @@ fn answer(claim: &Claim, known: &IncidentRecord, plan: u32) -> Result<How, Denie
         return Err(Denied::OtherPlan(Box::new(known.clone())));
     }
     // What the hour's limit held back, say, needs no approval by now: it is compared all the same.
-    let begun: Vec<&Part> = known.incident.parts.iter().filter(is_begun).collect();
+    let begun: Vec<&Part> = known.incident.parts.iter().filter(|part| is_begun(part)).collect();
     let asked_now = claim.incident.parts.iter().filter(|part| twin(part, begun.iter().copied()).is_none());
     let asked_now = changes(asked_now.filter(|part| part.decision.response >= Response::Approve));
     let asked = changes(known.incident.parts.iter().filter(|part| part.decision.response == Response::Approve));
@@ -215,7 +215,7 @@ fn approved(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
 
 fn shown_again(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let approval = known.approval.clone().map(|approval| Approval { plan: approval.plan + 1, ..approval });
-    let begun: Vec<&Part> = known.incident.parts.iter().filter(is_begun).collect();
+    let begun: Vec<&Part> = known.incident.parts.iter().filter(|part| is_begun(part)).collect();
     let why = "what would be done is no longer what was approved";
     let parts = merged(claim, known).into_iter().map(|part| match twin(&part, begun.iter().copied()) {
         Some(_) => part,
@@ -313,13 +313,13 @@ fn changes<'a>(parts: impl Iterator<Item = &'a Part>) -> Vec<&'a Change> {
 }
 
 /// Whether somebody set out to carry the part out.
-fn is_begun(part: &&Part) -> bool {
+fn is_begun(part: &Part) -> bool {
     part.decision.response == Response::Contain && !part.plan.stages.is_empty()
 }
 
 /// The parts that were begun, as they were planned, with what only the newer look found; and the newer ones of the rest.
 fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
-    let old: Vec<&Part> = known.incident.parts.iter().filter(is_begun).collect();
+    let old: Vec<&Part> = known.incident.parts.iter().filter(|part| is_begun(part)).collect();
     let kept = old.iter().map(|part| extended(part, twin(part, &claim.incident.parts), known));
     let new = claim.incident.parts.iter().filter(|part| twin(part, old.iter().copied()).is_none());
     kept.chain(new.cloned()).collect()
