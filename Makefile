@@ -19,7 +19,7 @@ RELEASE = $(CARGO_TARGET_DIR)$(if $(filter $(TARGET),$(HOST)),,/$(TARGET))/relea
 BUILD_RELEASE = cargo build --release --bins --features bench $(if $(filter $(TARGET),$(HOST)),,--target $(TARGET))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint fmt build package build-QuellFunction
+.PHONY: help setup demo test bench fuzz lint fmt build package build-QuellFunction
 
 help: ## Says what there is
 	@awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -37,14 +37,20 @@ test: setup ## Runs all tests
 bench: setup build ## Measures from the event to the containment, and against a Lambda that does nothing
 	cargo run --quiet --example bench -- $(RELEASE)
 
+FOR ?= 20
+fuzz: ## Feeds damaged events, policies and records to what reads them (FOR=20 seconds each; 11 minutes to build at first)
+	@scripts/fuzz $(FOR)
+
 lint: setup ## Checks format, code and templates
 	cargo fmt --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	$(QUELL_VENV)/bin/cfn-lint template.yaml member-role.yaml
 	$(QUELL_VENV)/bin/sam validate --lint
 	cargo clippy --all-targets -- --deny warnings
 
 fmt: ## Formats the code
 	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 build: ## Builds the Lambda (about 12 minutes the first time); ARCH=arm64 for Graviton
 	@scripts/check_target $(TARGET)
