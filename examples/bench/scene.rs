@@ -61,7 +61,7 @@ struct Invocation {
 }
 
 impl Scene {
-    pub async fn set(release: &Path, latency: Duration) -> Result<Self, String> {
+    pub async fn set(release: &Path, pace: Duration) -> Result<Self, String> {
         for binary in ["bootstrap", "bare"] {
             let path = release.join(binary);
             if !path.exists() {
@@ -72,7 +72,7 @@ impl Scene {
         let clock = Instant::now();
         let account = Account::seed(&cloud).await;
         cloud.set_parameter(SWITCH, "contain").await;
-        cloud.latency(latency);
+        cloud.pace(pace);
         Ok(Self { cloud, account, release: release.to_owned(), clock, findings: 0 })
     }
 

@@ -122,6 +122,12 @@ impl Cloud {
         *self.proxy.latency.lock().expect("no holder panics") = latency;
     }
 
+    /// Makes every call take at least this long, moto's own time included. Calls side by side, which queue in moto, are then
+    /// answered side by side, as AWS does.
+    pub fn pace(&self, pace: Duration) {
+        *self.proxy.pace.lock().expect("no holder panics") = pace;
+    }
+
     /// Puts a rule in force, after those that are.
     pub fn inject(&self, rule: Rule) {
         self.proxy.rules.add(rule);

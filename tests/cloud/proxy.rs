@@ -39,6 +39,8 @@ pub struct Proxy {
     /// The emulators of functions that run, by the functions' names.
     pub functions: Mutex<BTreeMap<String, u16>>,
     pub latency: Mutex<Duration>,
+    /// The least that a call takes, moto's own time included.
+    pub pace: Mutex<Duration>,
     past: Past,
     record: Mutex<Record>,
     started: Instant,
@@ -76,6 +78,7 @@ impl Proxy {
             gaps: Gaps::default(),
             functions: Mutex::default(),
             latency: Mutex::default(),
+            pace: Mutex::default(),
             past: Past::default(),
             record: Mutex::default(),
             started: Instant::now(),
@@ -118,6 +121,7 @@ impl Proxy {
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let arrived = Arrived { asked: naming::name(&head, &body), head, body };
         let mut call = self.begin(&arrived.asked);
+        let began = Instant::now();
 
         let latency = *self.latency.lock().expect("no holder panics");
         if !latency.is_zero() {
@@ -127,6 +131,10 @@ impl Proxy {
         let fault = self.rules.fault_for(&arrived.asked);
         call.fault = fault.as_ref().map(Fault::name);
         let delivery = self.deliver(fault, &arrived, &mut call).await;
+        let pace = *self.pace.lock().expect("no holder panics");
+        if let Some(rest) = pace.checked_sub(began.elapsed()) {
+            sleep(rest).await;
+        }
 
         self.finish(call, &delivery);
         match delivery {
