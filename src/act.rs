@@ -7,11 +7,10 @@ use crate::cloud_error::{CloudError, Kind};
 use crate::execute::{execute, make};
 use crate::id::Place;
 use crate::incident::{Incident, Outcome, Part, StepResult, Verdict};
-use crate::ledger::LedgerError;
 use crate::ledger::key::HoldKey;
 use crate::ledger::protocol::Finish;
 use crate::ledger::record::{Approval, IncidentRecord};
-use crate::plan::Step;
+use crate::plan::{Plan, Step};
 use crate::policy::{Fallback, Response};
 use crate::respond::{Ending, Responder, Run, Story, cloud_at, tell};
 use futures_util::future::join_all;
@@ -31,20 +30,23 @@ pub async fn carry_out(responder: &Responder, run: &Run, record: IncidentRecord)
 
 /// The only place that asks how far we may go.
 async fn carry_out_part(responder: &Responder, until: Instant, record: &IncidentRecord, part: &Part) -> Part {
-    let at = &part.plan.subject.at;
     let results = match part.decision.response {
-        Response::Contain if part.plan.no_steps.is_none() => {
-            match cloud_at(responder, at, &record.incident.finding, until).await {
-                Ok(cloud) => {
-                    let results = execute(&cloud, &part.plan, until).await;
-                    join_all(results.into_iter().map(|it| closed(responder, &cloud, until, record, at, it))).await
-                }
-                Err(error) => part.plan.steps().map(|step| not_reached(step, &error)).collect(),
-            }
-        }
+        Response::Contain if part.plan.no_steps.is_none() => make_all(responder, until, record, &part.plan).await,
         Response::Contain | Response::Notify | Response::Plan | Response::Approve => Vec::new(),
     };
     Part { results, ..part.clone() }
+}
+
+/// Makes the steps of a plan, and reads them back. One result for each, in their order.
+pub async fn make_all(responder: &Responder, until: Instant, record: &IncidentRecord, plan: &Plan) -> Vec<StepResult> {
+    let at = &plan.subject.at;
+    match cloud_at(responder, at, &record.incident.finding, until).await {
+        Ok(cloud) => {
+            let results = execute(&cloud, plan, until).await;
+            join_all(results.into_iter().map(|it| closed(responder, &cloud, until, record, at, it))).await
+        }
+        Err(error) => plan.steps().map(|step| not_reached(step, &error)).collect(),
+    }
 }
 
 /// A step that was planned as already so, and is not any more: another incident gave the setting back between our look
@@ -63,18 +65,17 @@ async fn closed(
     }
     let key = HoldKey::of(at, &result.change.setting);
     let now = clock::now();
-    let failed = |error: &LedgerError| StepResult {
-        outcome: Outcome::Failed { why: error.to_string(), transient: true },
-        ..result.clone()
-    };
+    let failed = |why: String| StepResult { outcome: Outcome::Failed { why, transient: true }, ..result.clone() };
     let hold = match responder.ledger.holds(&[key]).await {
         Ok(holds) => holds.into_iter().next(),
-        Err(error) => return failed(&error),
+        Err(error) => return failed(error.to_string()),
     };
-    if let Some(corrected) = hold.and_then(|hold| hold.corrected(&record.id, found, now))
-        && let Err(error) = responder.ledger.swap_hold(corrected, now).await
-    {
-        return failed(&error);
+    if let Some(corrected) = hold.and_then(|hold| hold.corrected(&record.id, found, now)) {
+        match responder.ledger.swap_hold(corrected, now).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return failed("another run wrote this hold at the same moment".to_owned()),
+            Err(error) => return failed(error.to_string()),
+        }
     }
     make(cloud, Change { from: found.clone(), ..result.change.clone() }, until).await
 }
@@ -121,11 +122,14 @@ fn approval(incident: &Incident, record: &IncidentRecord, now: Timestamp) -> Opt
     let waiting = || incident.parts.iter().filter(|part| part.verdict() == Verdict::WaitingForApproval);
     let terms = || waiting().map(|part| part.decision.approval);
     waiting().next()?;
+    // A later look at what was contained changes nothing about the time that people have for the rest.
+    if record.approval.is_some() {
+        return record.approval.clone();
+    }
     let within = terms().flatten().map(|terms| terms.within).min().unwrap_or(DECIDE_WITHIN);
     let contains = terms().all(|terms| terms.is_some_and(|terms| terms.fallback == Fallback::Contain));
-    let plan = record.approval.as_ref().map_or(1, |approval| approval.plan + 1);
     let fallback = if contains { Fallback::Contain } else { Fallback::Abandon };
-    Some(Approval { plan, expires: now.saturating_add(within).unwrap_or(Timestamp::MAX), fallback })
+    Some(Approval { plan: 1, expires: now.saturating_add(within).unwrap_or(Timestamp::MAX), fallback })
 }
 
 /// When the containment ends, where the rule wants it for a time.

@@ -114,7 +114,7 @@ fn said(what: &What) -> String {
         What::Resumed => "went on with it".to_owned(),
         What::Updated { count } => format!("GuardDuty saw it again, {count} times by now"),
         What::Finished { verdict } => format!("finished: {}", verdict.token()),
-        What::Reopened { settings } => format!("somebody had set {}; contained again", settings.join(", ")),
+        What::Reopened { settings } => format!("found that somebody had set back {}", settings.join(", ")),
         What::Asked { plan } => format!("asked for approval of plan {plan}"),
         What::Approved { plan } => format!("approved plan {plan}"),
         What::Rejected => "rejected it".to_owned(),

@@ -121,16 +121,19 @@ impl Handler {
                 break;
             }
             tokio::time::sleep(wait).await;
-            let looked = match sweep::look_after(&self.responder, &run, &id).await {
-                Ok(Ending::Tell(story)) => self.tell(*story, invocation).await.map(drop),
-                Ok(Ending::Quiet(_)) => Ok(()),
-                Ok(Ending::ComeAgain(why)) => Err(HandlerError::ComeAgain(why)),
-                Err(error) => Err(error.into()),
-            };
-            if let Err(why) = looked {
+            if let Err(why) = self.look_after(&id, &run, invocation).await {
                 error!(incident = %id, %why, "a look at what was contained failed; the sweep looks again");
                 break;
             }
+        }
+    }
+
+    /// Does what is due about an incident, and tells what came of it.
+    async fn look_after(&self, id: &IncidentId, run: &Run, invocation: &Invocation) -> Result<(), HandlerError> {
+        match sweep::look_after(&self.responder, run, id).await? {
+            Ending::Tell(story) => self.tell(*story, invocation).await.map(drop),
+            Ending::Quiet(_) => Ok(()),
+            Ending::ComeAgain(why) => Err(HandlerError::ComeAgain(why)),
         }
     }
 
@@ -149,17 +152,12 @@ impl Handler {
         let (mut looked, mut failed) = (0, None);
         for id in sweep::due(&self.responder).await? {
             let run = run(invocation, Who::Sweep);
-            if Instant::now() >= run.until {
+            // One that is begun without time would be told as a failure.
+            if invocation.deadline.saturating_duration_since(Instant::now()) < 2 * TELLING {
                 break;
             }
             looked += 1;
-            let ended = match sweep::look_after(&self.responder, &run, &id).await {
-                Ok(Ending::Tell(story)) => self.tell(*story, invocation).await.map(drop),
-                Ok(Ending::Quiet(_)) => Ok(()),
-                Ok(Ending::ComeAgain(why)) => Err(HandlerError::ComeAgain(why)),
-                Err(error) => Err(error.into()),
-            };
-            if let Err(why) = ended {
+            if let Err(why) = self.look_after(&id, &run, invocation).await {
                 error!(incident = %id, %why, "the sweep failed on an incident");
                 failed = Some(why);
             }

@@ -95,6 +95,8 @@ pub enum Outcome {
     Changed,
     /// It was so before.
     AlreadySo,
+    /// It was so, and an undo let it go.
+    LetGo,
     /// Written, but what was read back is something else.
     Drifted { found: Value },
     /// The resource no longer exists.
@@ -195,7 +197,9 @@ impl Outcome {
     pub fn holds(&self) -> bool {
         match self {
             Self::Changed | Self::AlreadySo => true,
-            Self::Drifted { .. } | Self::Gone { .. } | Self::Refused { .. } | Self::Failed { .. } => false,
+            Self::LetGo | Self::Drifted { .. } | Self::Gone { .. } | Self::Refused { .. } | Self::Failed { .. } => {
+                false
+            }
         }
     }
 }
@@ -247,9 +251,12 @@ impl Part {
         }
     }
 
-    /// A resource that vanished between observing and writing needs no containment of its own.
+    /// What vanished between observing and writing needs no containment of its own, and what was let go is not ours.
     fn executed_verdict(&self) -> Verdict {
-        let gone = |result: &StepResult| matches!(result.outcome, Outcome::Gone { .. });
+        if !self.results.is_empty() && self.results.iter().all(|result| result.outcome == Outcome::LetGo) {
+            return Verdict::Released;
+        }
+        let gone = |result: &StepResult| matches!(result.outcome, Outcome::Gone { .. } | Outcome::LetGo);
         let (vanished, rest): (Vec<_>, Vec<_>) = self.results.iter().partition(|result| gone(result));
         let holding = rest.iter().filter(|result| result.outcome.holds()).count();
         match (holding, rest.len() + self.plan.left_out.len()) {
@@ -277,6 +284,8 @@ impl Incident {
                 return Verdict::Released;
             }
             Some(News::GivenBack { .. }) => return Verdict::PartlyReleased,
+            // It is left as a person wanted it: given back, or never done.
+            Some(News::LeftAlone) if self.parts.iter().all(|part| part.results.is_empty()) => return Verdict::Rejected,
             Some(News::Rejected { .. }) if self.parts.iter().all(|part| part.results.is_empty()) => {
                 return Verdict::Rejected;
             }

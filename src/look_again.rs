@@ -3,13 +3,13 @@
 //! An attacker with IAM rights takes a deny policy off within seconds. What is no longer as it was left is contained
 //! again; its first original value stays the one that undo gives back.
 
-use crate::act::finish;
+use crate::act::{finish, make_all};
 use crate::aws::Cloud;
 use crate::change::Change;
 use crate::clock;
-use crate::cloud_error::CloudError;
-use crate::execute::{execute, make};
-use crate::incident::{Incident, News, Outcome, Part, StepResult};
+use crate::cloud_error::{CloudError, Kind};
+use crate::execute::make;
+use crate::incident::{Incident, News, Outcome, Part, StepResult, Verdict};
 use crate::ledger::hold::Hold;
 use crate::ledger::key::HoldKey;
 use crate::ledger::record::IncidentRecord;
@@ -21,10 +21,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What was found of a held setting.
 enum Found {
-    /// As it was left.
-    Kept,
-    /// Somebody set it to something else; it was set again.
-    Reopened(StepResult),
+    /// It is not this incident's to look after, or no longer exists.
+    Nothing,
+    /// As it should be.
+    Kept(Change),
+    /// It was something else, and was set again, or tried to be.
+    Other(StepResult),
     /// It could not be read.
     Unknown(StepResult),
 }
@@ -38,30 +40,39 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
         Ok(holds) => holds,
         Err(error) => return Ending::ComeAgain(error.to_string()),
     };
+    let before: BTreeMap<HoldKey, bool> =
+        results_of(&record.incident).into_iter().map(|(key, result)| (key, result.outcome.holds())).collect();
     let looks = join_all(holds.iter().map(|hold| look(responder, run, &record, hold))).await;
     let mut results = BTreeMap::new();
     let mut reopened = Vec::new();
     for (hold, found) in holds.iter().zip(looks) {
-        match found {
-            Found::Kept => {}
-            Found::Reopened(result) => {
-                reopened.push(hold.setting.to_string());
-                results.insert(hold.key.clone(), result);
+        let held = before.get(&hold.key).copied().unwrap_or_default();
+        let result = match found {
+            Found::Nothing => continue,
+            // It was not seen before that it holds, and people were told so.
+            Found::Kept(_) if held => continue,
+            Found::Kept(change) => StepResult { change, outcome: Outcome::Changed },
+            Found::Other(result) => {
+                if held {
+                    reopened.push(hold.setting.to_string());
+                }
+                result
             }
-            Found::Unknown(result) => {
-                results.insert(hold.key.clone(), result);
-            }
-        }
+            Found::Unknown(result) => result,
+        };
+        results.insert(hold.key.clone(), result);
     }
     let parts = join_all(record.incident.parts.iter().map(|part| extended(responder, run, &record, part, &new))).await;
-    if results.is_empty() && new.is_empty() {
+    let waits = |part: &Part| part.verdict() == Verdict::WaitingForApproval;
+    let asks = record.approval.is_none() && parts.iter().any(waits);
+    if results.is_empty() && new.is_empty() && !asks && !record.incident.is_worth_retrying() {
         return match responder.ledger.verified(&record, clock::now()).await {
             Ok(_) => Ending::Quiet(Quiet::Kept),
             Err(error) => Ending::ComeAgain(error.to_string()),
         };
     }
     let parts = parts.into_iter().map(|part| with_results(part, &results)).collect();
-    let news = match (reopened.is_empty(), new.is_empty()) {
+    let news = match (reopened.is_empty(), new.is_empty() && !asks) {
         (false, _) => Some(News::Reopened { settings: reopened.clone() }),
         (true, false) => Some(News::More),
         (true, true) => None,
@@ -72,7 +83,8 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
 
 async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &Hold) -> Found {
     let unknown = |error: &CloudError, change: Change| {
-        Found::Unknown(StepResult { change, outcome: Outcome::Failed { why: error.to_string(), transient: true } })
+        let transient = error.kind == Kind::Transient;
+        Found::Unknown(StepResult { change, outcome: Outcome::Failed { why: error.to_string(), transient } })
     };
     let cloud = match cloud_at(responder, &hold.at, &record.incident.finding, run.until).await {
         Ok(cloud) => cloud,
@@ -80,12 +92,12 @@ async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
     };
     let hold = &known_group(&cloud, hold).await;
     // What the incident does not hold any more is not its to look after.
-    let Some(change) = hold.kept_by(&record.id) else { return Found::Kept };
+    let Some(change) = hold.kept_by(&record.id) else { return Found::Nothing };
     match change.setting.adjust().read(&cloud, &change).await {
-        Ok(found) if found == change.to => Found::Kept,
-        Ok(found) => Found::Reopened(make(&cloud, Change { from: found, ..change }, run.until).await),
+        Ok(found) if found == change.to => Found::Kept(change),
+        Ok(found) => Found::Other(make(&cloud, Change { from: found, ..change }, run.until).await),
         // What no longer exists needs no containing.
-        Err(error) if error.kind == crate::cloud_error::Kind::Gone => Found::Kept,
+        Err(error) if error.kind == Kind::Gone => Found::Nothing,
         Err(error) => unknown(&error, change),
     }
 }
@@ -112,8 +124,7 @@ async fn extended(responder: &Responder, run: &Run, record: &IncidentRecord, par
         return part.clone();
     }
     let plan = Plan { stages, ..part.plan.clone() };
-    let Ok(cloud) = cloud_at(responder, at, &record.incident.finding, run.until).await else { return part.clone() };
-    let more = execute(&cloud, &plan, run.until).await;
+    let more = make_all(responder, run.until, record, &plan).await;
     Part { results: [part.results.clone(), more].concat(), ..part.clone() }
 }
 

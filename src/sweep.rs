@@ -31,7 +31,7 @@ pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Re
     // The index follows the table with a delay: only the record itself says what is due.
     let Some(due) = record.is_due(clock::now()) else { return Ok(Ending::Quiet(Quiet::Known)) };
     match due {
-        Due::Resume => take(responder, run, id, Occasion::Delivery).await,
+        Due::Resume => Ok(resume(responder, run, record).await),
         Due::Announce => take(responder, run, id, Occasion::Announce).await,
         Due::Verify => take(responder, run, id, Occasion::Verify).await,
         Due::FinishUndo | Due::End => match undo(responder, run, id, None).await? {
@@ -48,6 +48,12 @@ async fn take(responder: &Responder, run: &Run, id: &IncidentId, occasion: Occas
         Claimed::Won(record, how) => Ok(go_on(responder, run, *record, how).await),
         Claimed::Denied(_) => Ok(Ending::Quiet(Quiet::Busy)),
     }
+}
+
+/// What was begun goes on as it was planned; what could not be looked at then is looked at now.
+async fn resume(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
+    let incident = Box::pin(plan_for(responder, record.incident.finding, run.until)).await;
+    claim(responder, run, incident, Occasion::Delivery).await
 }
 
 /// Nobody decided in time, and the rule says to contain then: what is there now is looked at first.

@@ -142,7 +142,7 @@ async fn back(
 async fn written_back(cloud: &crate::aws::Cloud, change: Change, run: &Run) -> LetGo {
     match make(cloud, change, run.until).await.outcome {
         Outcome::Changed | Outcome::AlreadySo => LetGo::GivenBack,
-        Outcome::Gone { .. } => LetGo::Gone,
+        Outcome::Gone { .. } | Outcome::LetGo => LetGo::Gone,
         Outcome::Refused { why } => LetGo::Refused { why },
         Outcome::Drifted { found } => LetGo::Failed { why: format!("written, but read back as {found}") },
         Outcome::Failed { why, transient: _ } => LetGo::Failed { why },

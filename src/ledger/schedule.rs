@@ -48,6 +48,7 @@ impl IncidentRecord {
             }
             Status::Waiting => match &self.approval {
                 Some(approval) if approval.expires <= now => Some(Due::Expired(approval.fallback)),
+                Some(_) | None if end && !self.holds.is_empty() => Some(Due::End),
                 Some(_) | None => Some(Due::Verify).filter(|_| !self.holds.is_empty()),
             },
             Status::Held if end => Some(Due::End),
@@ -65,7 +66,8 @@ impl IncidentRecord {
                 let since = self.contained.filter(|_| !self.holds.is_empty());
                 let look = since.and_then(|since| next_look(since, now));
                 let expires = self.approval.as_ref().map(|approval| approval.expires);
-                look.into_iter().chain(self.ends).chain(expires).min()
+                let ends = self.ends.filter(|_| !self.holds.is_empty());
+                look.into_iter().chain(ends).chain(expires).min()
             }
             Status::Released | Status::Rejected | Status::Closed => None,
         }

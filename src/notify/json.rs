@@ -156,6 +156,7 @@ pub(super) fn token(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Changed => "changed",
         Outcome::AlreadySo => "already-so",
+        Outcome::LetGo => "let-go",
         Outcome::Drifted { .. } => "drifted",
         Outcome::Gone { .. } => "gone",
         Outcome::Refused { .. } => "refused",

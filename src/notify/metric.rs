@@ -60,7 +60,7 @@ fn family(kind: &FindingType) -> String {
 fn failures(incident: &Incident) -> usize {
     let step = |outcome: &Outcome| match outcome {
         Outcome::Drifted { .. } | Outcome::Refused { .. } | Outcome::Failed { .. } => true,
-        Outcome::Changed | Outcome::AlreadySo | Outcome::Gone { .. } => false,
+        Outcome::Changed | Outcome::AlreadySo | Outcome::LetGo | Outcome::Gone { .. } => false,
     };
     let steps = incident.parts.iter().flat_map(|part| &part.results).filter(|result| step(&result.outcome)).count();
     let unseen = |none: &Option<NoSteps>| matches!(none, Some(NoSteps::NotObserved { .. }));

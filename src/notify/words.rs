@@ -165,16 +165,21 @@ pub(super) fn news(incident: &Incident) -> Vec<String> {
     let failure = incident.beside.failure.as_ref().map(|why| sentence(why, 600));
     let repeated = "You may have been told this before; it is not known whether that message went out.";
     let repeated = incident.beside.repeated.then(|| repeated.to_owned());
-    failure.into_iter().chain(repeated).chain(incident.news.as_ref().map(new)).collect()
+    failure.into_iter().chain(repeated).chain(incident.news.as_ref().map(|news| new(incident, news))).collect()
 }
 
-fn new(news: &News) -> String {
+fn new(incident: &Incident, news: &News) -> String {
     match news {
         News::More => "GuardDuty saw it again, and there was more to contain.".to_owned(),
-        News::Reopened { settings } => format!(
-            "Somebody had set it back, and it was contained again: {}. Whoever did it has rights to: find out who.",
-            settings.iter().map(|setting| defanged(setting, 120)).collect::<Vec<_>>().join(", ")
-        ),
+        News::Reopened { settings } => {
+            let settings: Vec<String> = settings.iter().map(|setting| defanged(setting, 120)).collect();
+            let all = incident.verdict() == Verdict::Contained;
+            let again = if all { "and it was contained again" } else { "and not all of it could be contained again" };
+            format!(
+                "Somebody had set it back, {again}: {}. Whoever did it has rights to: find out who.",
+                settings.join(", ")
+            )
+        }
         News::LeftAlone => {
             "GuardDuty saw it again; it is left alone, since a person gave back what was contained. This \
                             is said once."

@@ -46,6 +46,7 @@ fn became(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Changed => "done, read back".to_owned(),
         Outcome::AlreadySo => "was so before".to_owned(),
+        Outcome::LetGo => "let go by an undo".to_owned(),
         Outcome::Drifted { found } => format!("written, but read back as {found}"),
         Outcome::Gone { why } => format!("no longer exists: {why}"),
         Outcome::Refused { why } => format!("refused: {why}"),

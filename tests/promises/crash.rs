@@ -70,7 +70,7 @@ fn policy() -> String {
     format!("[limit]\nper_hour = 100000\n{CONTAIN}")
 }
 
-async fn sweep(event: &str, finding: &'static str, service: &'static str) {
+async fn sweep(work: Work, event: &str, finding: &'static str, service: &'static str) {
     let quell = Rehearsal::of(&policy()).await;
     let before = quell.cloud.part_of_world(service).await;
     let mut sweep = Sweep {
@@ -84,16 +84,15 @@ async fn sweep(event: &str, finding: &'static str, service: &'static str) {
         table: Vec::new(),
     };
     let (contain, undo) = sweep.reference().await;
-    for (work, places) in [(Work::Contain, contain), (Work::Undo, undo)] {
-        for place in places {
-            for mishap in MISHAPS.into_iter().filter(|mishap| mishap.can_meet(&place)) {
-                sweep.case(work, &place, mishap).await;
-            }
+    let places = if work == Work::Contain { contain } else { undo };
+    for place in places {
+        for mishap in MISHAPS.into_iter().filter(|mishap| mishap.can_meet(&place)) {
+            sweep.case(work, &place, mishap).await;
         }
     }
     println!("{}\n{} cases", sweep.table.join("\n"), sweep.table.len());
     let ends: BTreeSet<&str> = sweep.table.iter().filter_map(|line| line.rsplit("| ").next()).collect();
-    assert!(sweep.table.len() > 100 && ends.contains("contained, undone"), "{ends:?}");
+    assert!(sweep.table.len() > 40 && ends.iter().any(|end| end.ends_with("undone")), "{ends:?}");
 }
 
 impl Mishap {
@@ -297,21 +296,41 @@ impl fmt::Display for Mishap {
 }
 
 #[tokio::test]
-async fn a_key() {
-    sweep("access_key_used_from_tor", "5e8e95fc4de1f034e96967422b76b5c7", "iam").await;
+async fn containing_a_key() {
+    sweep(Work::Contain, "access_key_used_from_tor", "5e8e95fc4de1f034e96967422b76b5c7", "iam").await;
 }
 
 #[tokio::test]
-async fn a_role_session() {
-    sweep("instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e", "iam").await;
+async fn undoing_a_key() {
+    sweep(Work::Undo, "access_key_used_from_tor", "5e8e95fc4de1f034e96967422b76b5c7", "iam").await;
 }
 
 #[tokio::test]
-async fn an_instance() {
-    sweep("instance_talks_to_c2", "49f8ace915ec5c661c8d751b77f90ac6", "ec2").await;
+async fn containing_a_role_session() {
+    sweep(Work::Contain, "instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e", "iam").await;
 }
 
 #[tokio::test]
-async fn a_port() {
-    sweep("port_probe", "f351532bafcc77f8c3301b51d22f8d61", "ec2").await;
+async fn undoing_a_role_session() {
+    sweep(Work::Undo, "instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e", "iam").await;
+}
+
+#[tokio::test]
+async fn containing_an_instance() {
+    sweep(Work::Contain, "instance_talks_to_c2", "49f8ace915ec5c661c8d751b77f90ac6", "ec2").await;
+}
+
+#[tokio::test]
+async fn undoing_an_instance() {
+    sweep(Work::Undo, "instance_talks_to_c2", "49f8ace915ec5c661c8d751b77f90ac6", "ec2").await;
+}
+
+#[tokio::test]
+async fn containing_a_port() {
+    sweep(Work::Contain, "port_probe", "f351532bafcc77f8c3301b51d22f8d61", "ec2").await;
+}
+
+#[tokio::test]
+async fn undoing_a_port() {
+    sweep(Work::Undo, "port_probe", "f351532bafcc77f8c3301b51d22f8d61", "ec2").await;
 }

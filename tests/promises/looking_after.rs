@@ -4,7 +4,7 @@
 use crate::cloud::{Fault, Refusal, Rule};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
-use crate::story::but;
+use crate::story::{but, newer};
 use crate::taking_back::verdict;
 use serde_json::json;
 
@@ -216,4 +216,80 @@ async fn incidents_are_listed_and_shown() {
     assert_eq!(open["ok"]["incidents"].as_array().map(Vec::len), Some(1));
     let unknown = quell.order_about("show", "0a1b", 1).await;
     assert!(unknown["error"].as_str().is_some_and(|error| error.contains("has no incident")), "{unknown}");
+}
+
+#[tokio::test]
+async fn what_could_not_be_looked_at_is_looked_at_by_the_sweep() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    quell.cloud.inject(Rule::on("iam:*", Fault::Refuse(Refusal::Throttled)));
+    assert!(quell.deliver(&read(KEY)).await.is_err());
+    assert_eq!(quell.verdicts(), ["FAILED"]);
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(120).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+}
+
+#[tokio::test]
+async fn of_two_things_one_is_contained_and_the_other_waits_until_it_is_decided() {
+    let policy = format!(
+        "[[rule]]\nname = 'keys'\ntypes = ['AttackSequence:*']\nresponse = 'contain'\n\
+         remediations = ['compromised-access-key']\nmax_blast = 0\n{CONTAIN}"
+    );
+    let quell = Rehearsal::of(&policy).await;
+    let id = "485d8cb88c072a52e390bd255303de1e";
+    let end = quell.deliver(&read("attack_sequence")).await;
+    assert_eq!(verdict(&end), "waiting-for-approval", "{}", quell.email());
+    quell.cloud.forget_calls();
+    assert_eq!(quell.order_about("reject", id, 10).await["ok"]["verdict"], "rejected", "{}", quell.email());
+    // What was decided is not asked again.
+    for later in [70, HOUR + 70, 25 * HOUR] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.verdicts(), ["REJECTED"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_contained_again_stays_held_and_is_told_as_open() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+    quell.cloud.inject(Rule::on("PutUserPolicy", Fault::Refuse(Refusal::Denied)));
+    quell.cloud.forget_calls();
+    quell.tick(6).await.ok();
+    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"], "{}", quell.email());
+    assert!(quell.email().contains("and not all of it could be contained again"), "{}", quell.email());
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    // The next look succeeds, and nobody is accused of anything new.
+    quell.tick(20).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+    assert!(!quell.email().contains("Somebody had set it back"), "{}", quell.email());
+    assert_eq!(quell.order_about("undo", KEY_ID, 40).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_contained_for_a_time_is_planned_anew_when_the_finding_goes_on() {
+    let mut quell = Rehearsal::of(&rule("contain", "expires = '1h'")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    quell.tick(HOUR + 60).await.ok();
+    // Meanwhile the team has changed its mind, and somebody the key.
+    quell.decide(&rule("plan", ""));
+    let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
+    let off = [("UserName", "ann"), ("AccessKeyId", key), ("Status", "Inactive")];
+    quell.cloud.moto().service("iam", &quell.cloud.account_id).call("UpdateAccessKey", &off).await;
+    let now = quell.cloud.world().await;
+    quell.cloud.forget_calls();
+    let event = quell.event(&newer(&read(KEY)));
+    assert_eq!(verdict(&quell.handle(event, 2 * HOUR).await), "planned", "{}", quell.email());
+    assert_eq!(quell.changes(&now, &quell.cloud.world().await), [""; 0]);
+
+    quell.decide(&rule("contain", ""));
+    let event = quell.event(&newer(&newer(&read(KEY))));
+    assert_eq!(verdict(&quell.handle(event, 3 * HOUR).await), "contained", "{}", quell.email());
+    assert_eq!(quell.order_about("undo", KEY_ID, 4 * HOUR).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&now, &quell.cloud.world().await), [""; 0], "the key stays as somebody left it");
 }

@@ -37,6 +37,11 @@ impl Rehearsal {
         self
     }
 
+    /// The team changes its policy: later processes have it.
+    pub fn decide(&mut self, policy: &str) {
+        policy.clone_into(&mut self.policy);
+    }
+
     /// A process that has just started, and knows nothing.
     pub async fn process(&self) -> Handler {
         let function = &self.account.function;

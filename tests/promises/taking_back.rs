@@ -126,6 +126,8 @@ async fn an_update_contains_again_what_somebody_opened_and_leaves_what_an_operat
     quell.cloud.forget_calls();
     let third = newer(&newer(&update));
     quell.deliver(&third).await.ok();
+    assert!(quell.email().starts_with("RELEASED: "), "{}", quell.email());
+    assert!(quell.email().starts_with("RELEASED: "), "{}", quell.email());
     assert!(
         quell.email().contains("it is left alone, since a person gave back what was contained"),
         "{}",

@@ -106,6 +106,10 @@ pub fn claim(claim: &Claim, seen: &Seen) -> Decided {
     match reason(claim, known) {
         Ok(How::Fresh | How::Resumed) => begin(claim, seen, resumed(claim, known), How::Resumed),
         Ok(How::Again) if claim.occasion == Occasion::Verify => take(claim, known.clone(), How::Again),
+        Ok(How::Again) if known.status == Status::Closed && is_new(claim, known) => {
+            begin(claim, seen, renewed(claim, known), How::Fresh)
+        }
+        Ok(How::Again) if known.status == Status::Closed => take(claim, updated(claim, known), How::Again),
         Ok(How::Again) => begin(claim, seen, resumed(claim, known), How::Again),
         Ok(How::Approved) => begin(claim, seen, approved(claim, known), How::Approved),
         Ok(How::AskAgain) => take(claim, shown_again(claim, known), How::AskAgain),
@@ -200,6 +204,27 @@ fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     IncidentRecord { incident, ..known.clone() }
 }
 
+/// Nothing is held any more, so nothing is begun: what is there now is planned, guarded and counted as if it were new.
+fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
+    IncidentRecord { incident: claim.incident.clone(), contained: None, ends: None, ..known.clone() }
+}
+
+fn updated(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
+    let incident = Incident { finding: newest(claim, known), ..known.incident.clone() };
+    IncidentRecord { incident, ..known.clone() }
+}
+
+/// Whether there is something to do about an incident that was over, or something else to say.
+fn is_new(claim: &Claim, known: &IncidentRecord) -> bool {
+    let acts = |part: &Part| {
+        part.decision.response >= Response::Approve && part.plan.steps().any(|step| !step.change.is_already_so())
+    };
+    let said = |incident: &Incident| -> Vec<_> {
+        incident.parts.iter().map(|part| (part.plan.remediation.clone(), part.verdict())).collect()
+    };
+    claim.incident.parts.iter().any(acts) || said(&claim.incident) != said(&known.incident)
+}
+
 /// A person approved all that waits. Time approves only what the policy leaves to time, and no guard objects to.
 fn approved(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let parts = merged(claim, known).into_iter().map(|mut part| {
@@ -251,13 +276,14 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         }
     }
     // Looking again may find all as it was left, and then the results stand.
-    if how != How::Again {
+    if how == How::Approved || (how != How::Again && record.contained.is_none()) {
         record.incident.parts.iter_mut().for_each(|part| part.results.clear());
     }
     record.status = Status::Containing;
     record.runs += 1;
     let count = record.incident.finding.count;
     let what = match how {
+        How::Fresh if !record.history.is_empty() => What::Updated { count },
         How::Fresh => What::Claimed,
         How::Again => What::Updated { count },
         How::Approved if claim.occasion == Occasion::Expired => What::Expired,
@@ -322,7 +348,13 @@ fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
     let old: Vec<&Part> = known.incident.parts.iter().filter(|part| is_begun(part)).collect();
     let kept = old.iter().map(|part| extended(part, twin(part, &claim.incident.parts), known));
     let new = claim.incident.parts.iter().filter(|part| twin(part, old.iter().copied()).is_none());
-    kept.chain(new.cloned()).collect()
+    // What a person said no to is not asked again.
+    let rejected = known.history.iter().any(|entry| entry.what == What::Rejected);
+    let new = new.map(|part| match twin(part, &known.incident.parts) {
+        Some(decided) if rejected && part.decision.response == Response::Approve => decided.clone(),
+        Some(_) | None => part.clone(),
+    });
+    kept.chain(new).collect()
 }
 
 fn twin<'a>(part: &Part, others: impl IntoIterator<Item = &'a Part>) -> Option<&'a Part> {

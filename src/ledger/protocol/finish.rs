@@ -84,16 +84,18 @@ fn settled(hold: &Hold, record: &IncidentRecord, not_ours: &BTreeSet<HoldKey>, d
 }
 
 /// Settings that the first run was refused: they are not ours, and if a person sets them by hand, undo must leave them.
-/// A later run cannot know what an earlier one did before it crashed.
+/// A later run cannot know what an earlier one did before it crashed, and what was contained once stays held.
 fn untouched(record: &IncidentRecord, done: &Incident) -> BTreeSet<HoldKey> {
     let never = |result: &StepResult| match result.outcome {
         Outcome::Refused { .. } | Outcome::Gone { .. } => true,
-        Outcome::Changed | Outcome::AlreadySo | Outcome::Drifted { .. } | Outcome::Failed { .. } => false,
+        Outcome::Changed | Outcome::AlreadySo | Outcome::LetGo | Outcome::Drifted { .. } | Outcome::Failed { .. } => {
+            false
+        }
     };
     let all: Vec<_> = results(done).collect();
     let touched: BTreeSet<_> = all.iter().filter(|(_, result)| !never(result)).map(|(key, _)| key.clone()).collect();
     let never = all.into_iter().filter(|(key, result)| never(result) && !touched.contains(key));
-    if record.runs == 1 { never.map(|(key, _)| key).collect() } else { BTreeSet::new() }
+    if record.runs == 1 && record.contained.is_none() { never.map(|(key, _)| key).collect() } else { BTreeSet::new() }
 }
 
 fn results(incident: &Incident) -> impl Iterator<Item = (HoldKey, &StepResult)> {
@@ -169,6 +171,15 @@ pub fn reject(record: &IncidentRecord, by: &Worker, no: No, news: News, now: Tim
         No::Person => (Status::Held, What::Rejected),
         No::Time => (at_rest(&record), What::Expired),
     };
+    let why = match no {
+        No::Person => "a person said no",
+        No::Time => "nobody decided in time",
+    };
+    for part in &mut record.incident.parts {
+        if part.decision.response == Response::Approve {
+            part.decision = part.decision.clone().lowered_to(Response::Plan, why);
+        }
+    }
     record.status = status;
     record.approval = None;
     record.incident.news = Some(news);

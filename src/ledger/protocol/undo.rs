@@ -4,7 +4,8 @@ use super::super::key::{HoldKey, IncidentId};
 use super::super::record::{IncidentRecord, Status, Undo, What, Who, Worker};
 use super::Swap;
 use crate::change::Value;
-use crate::incident::News;
+use crate::incident::{Incident, News, Outcome, StepResult};
+use crate::policy::Response;
 use jiff::Timestamp;
 
 /// Why there is nothing to undo.
@@ -74,7 +75,14 @@ pub fn begin_undo(
         record.note(now, by, What::UndoBegun);
     }
     record.status = Status::Releasing;
-    record.approval = None;
+    if undo.whole {
+        record.approval = None;
+        for part in &mut record.incident.parts {
+            if part.decision.response == Response::Approve {
+                part.decision = part.decision.clone().lowered_to(Response::Plan, "what was contained was given back");
+            }
+        }
+    }
     record.undo = Some(undo);
     record.due = Some(by.lease.until);
     record.lease = Some(by.lease.clone());
@@ -96,6 +104,7 @@ pub fn finish_undo(
     for (key, let_go) in done {
         record.note(now, by, said(key, let_go));
         if let_go.is_over() {
+            no_longer_ours(&mut record.incident, key);
             record.holds.retain(|held| held != key);
             record.let_go.insert(key.clone());
         }
@@ -104,6 +113,7 @@ pub fn finish_undo(
     record.failures = if try_again { record.failures + 1 } else { 0 };
     record.status = match &record.undo {
         _ if try_again && !record.is_given_up() => Status::Releasing,
+        _ if record.approval.is_some() => Status::Waiting,
         _ if !record.holds.is_empty() => Status::Held,
         // What was contained for a time and is over may be contained again; what a person gave back may not.
         Some(Undo { who: Who::Sweep, .. }) => Status::Closed,
@@ -124,6 +134,15 @@ pub fn finish_undo(
     record.told = None;
     record.version += 1;
     Swap { incident: Some(record), ..Swap::default() }
+}
+
+/// What was let go is not called contained any more, whatever is told later.
+fn no_longer_ours(incident: &mut Incident, key: &HoldKey) {
+    for part in &mut incident.parts {
+        let at = part.plan.subject.at.clone();
+        let of_key = |result: &&mut StepResult| HoldKey::of(&at, &result.change.setting) == *key;
+        part.results.iter_mut().filter(of_key).for_each(|result| result.outcome = Outcome::LetGo);
+    }
 }
 
 fn said(key: &HoldKey, let_go: &LetGo) -> What {

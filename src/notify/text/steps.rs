@@ -185,6 +185,7 @@ pub(in crate::notify) fn became(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Changed => "done, read back".to_owned(),
         Outcome::AlreadySo => "was so before".to_owned(),
+        Outcome::LetGo => "let go by an undo".to_owned(),
         Outcome::Drifted { found } => format!("written, but read back as {}", defanged(&found.to_string(), LINE)),
         Outcome::Gone { why } => format!("the resource no longer exists: {}", sentence(why, LINE)),
         Outcome::Refused { why } => format!("refused: {}", sentence(why, LINE)),
