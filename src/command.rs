@@ -3,7 +3,6 @@
 use crate::clock;
 use crate::incident::{Incident, News};
 use crate::ledger::LedgerError;
-use crate::ledger::hold::Release;
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{No, NoUndo, Occasion};
 use crate::ledger::record::{Entry, IncidentRecord, Status, What};
@@ -11,7 +10,7 @@ use crate::notify;
 use crate::operator::wire::{Acted, Command, Event, Hold, Incidents, Listed, Order, Shown};
 use crate::plan::Step;
 use crate::respond::{Ending, Quiet, Responder, Run, claim, plan_for, tell};
-use crate::undo::{preview, said_by, undo};
+use crate::undo::{Would, preview, said_by, undo};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
@@ -39,7 +38,7 @@ pub async fn obey(responder: &Responder, run: &Run, order: Order) -> Result<Obey
             Ok(answer(&Incidents { incidents: records.iter().map(listed).collect() }))
         }
         Command::Show { incident } => show(responder, &incident).await,
-        Command::Undo { incident, step, dry_run: true } => dry_run(responder, &incident, step).await,
+        Command::Undo { incident, step, dry_run: true } => dry_run(responder, run, &incident, step).await,
         Command::Undo { incident, step, dry_run: false } => give_back(responder, run, &incident, step).await,
         Command::Approve { incident } => approve(responder, run, &incident).await,
         Command::Reject { incident } => reject(responder, run, &incident).await,
@@ -126,29 +125,27 @@ fn said(what: &What) -> String {
     }
 }
 
-async fn dry_run(responder: &Responder, id: &IncidentId, step: Option<NonZeroUsize>) -> Result<Obeyed, LedgerError> {
+async fn dry_run(
+    responder: &Responder,
+    run: &Run,
+    id: &IncidentId,
+    step: Option<NonZeroUsize>,
+) -> Result<Obeyed, LedgerError> {
     let record = responder.ledger.get(id).await?;
     let keys = match keys(&record, step) {
         Ok(keys) => keys,
         Err(why) => return Ok(Obeyed::Wrong(why)),
     };
-    let releases = preview(responder, &record, keys.as_deref()).await?;
+    let would = preview(responder, run, &record, keys.as_deref()).await?;
     let mut text = Vec::new();
     let mut plan = Vec::new();
-    for (key, release) in releases {
-        match release {
-            Release::Back(change) => {
+    for (key, would) in would {
+        match would {
+            Would::GiveBack(change) => {
                 text.push(format!("would give back: {change}"));
                 plan.push(Step::new(change, ""));
             }
-            Release::KeptBy(others) => {
-                let others: Vec<String> = others.iter().map(ToString::to_string).collect();
-                text.push(format!("{key} would stay: incident {} holds it", others.join(", ")));
-            }
-            Release::NotHeld => text.push(format!("{key} is not held any more")),
-            Release::Wait { until } => {
-                text.push(format!("{key} is being given back by another incident until {until}"));
-            }
+            Would::Stay(why) => text.push(format!("{key} {why}")),
         }
     }
     let verdict = record.incident.verdict().token().to_owned();

@@ -13,6 +13,7 @@ use crate::ledger::record::{IncidentRecord, Who};
 use crate::look_again::known_group;
 use crate::respond::{Ending, Responder, Run, Story, cloud_at, tell};
 use crate::setting::Setting;
+use futures_util::future::join_all;
 use std::collections::BTreeMap;
 
 /// How often to decide again where another run wrote the hold in between.
@@ -57,20 +58,57 @@ fn names(record: &IncidentRecord) -> BTreeMap<HoldKey, Setting> {
     held_by(&record.incident).into_iter().map(|placed| (placed.key(), placed.change.setting)).collect()
 }
 
-/// What undo would do, in its order: nothing is marked, read or written in AWS.
+/// What would become of a setting.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Would {
+    GiveBack(Change),
+    /// Nothing is written: it stays, in words.
+    Stay(String),
+}
+
+/// What undo would do, in its order: settings are read, and nothing is marked or written.
 ///
 /// # Errors
 /// The ledger could not be asked.
 pub async fn preview(
     responder: &Responder,
+    run: &Run,
     record: &IncidentRecord,
     keys: Option<&[HoldKey]>,
-) -> Result<Vec<(HoldKey, Release)>, LedgerError> {
+) -> Result<Vec<(HoldKey, Would)>, LedgerError> {
     let wanted: Vec<HoldKey> =
         record.holds.iter().rev().filter(|key| keys.is_none_or(|keys| keys.contains(key))).cloned().collect();
     let holds = responder.ledger.holds(&wanted).await?;
-    let now = clock::now();
-    Ok(holds.iter().map(|hold| (hold.key.clone(), hold.release(&record.id, now))).collect())
+    Ok(join_all(holds.iter().map(|hold| async { (hold.key.clone(), would(responder, run, record, hold).await) })).await)
+}
+
+async fn would(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &Hold) -> Would {
+    match hold.release(&record.id, clock::now()) {
+        Release::NotHeld => Would::Stay("is not held any more".to_owned()),
+        Release::Wait { until } => Would::Stay(format!("is being given back by another incident until {until}")),
+        Release::KeptBy(others) => {
+            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+            Would::Stay(format!("would stay: incident {} holds it", others.join(", ")))
+        }
+        Release::Back(_) => match seen(responder, run, record, hold).await {
+            Ok(would) => would,
+            Err(error) => Would::Stay(format!("could not be looked at: {error}")),
+        },
+    }
+}
+
+async fn seen(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &Hold) -> Result<Would, CloudError> {
+    let cloud = cloud_at(responder, &hold.at, &record.incident.finding, run.until).await?;
+    let hold = known_group(&cloud, hold).await;
+    let Release::Back(change) = hold.release(&record.id, clock::now()) else {
+        return Ok(Would::Stay("was decided anew meanwhile".to_owned()));
+    };
+    let found = change.setting.adjust().read(&cloud, &change).await?;
+    Ok(match give_back(&change, &found) {
+        GiveBack::Already => Would::Stay("is back already".to_owned()),
+        GiveBack::Drifted => Would::Stay(format!("would be left alone: somebody set it to {found}")),
+        GiveBack::Write(change) => Would::GiveBack(change),
+    })
 }
 
 async fn let_go(responder: &Responder, run: &Run, record: &IncidentRecord, key: &HoldKey) -> LetGo {

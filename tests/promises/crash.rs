@@ -150,7 +150,7 @@ impl Sweep {
         let event = self.event_of(&finding);
         match work {
             Work::Contain => {
-                self.meet(event.clone(), place, mishap, 0).await;
+                assert!(self.meet(event.clone(), place, mishap, 0).await, "{what}: it did not happen");
                 self.look_after(&event, &finding).await;
                 let held = self.judge(&what, mishap).await;
                 self.undo(&what, &finding, 3_000).await;
@@ -160,7 +160,8 @@ impl Sweep {
                 self.quell.handle(event, 0).await.unwrap_or_else(|error| panic!("{what}: {error}"));
                 self.quell.cloud.forget_calls();
                 let order = serde_json::json!({ "command": "undo", "incident": self.quell.incident(&finding) });
-                self.meet(serde_json::json!({ "quell": order }), place, mishap, 10).await;
+                let order = serde_json::json!({ "quell": order });
+                assert!(self.meet(order, place, mishap, 10).await, "{what}: it did not happen");
                 for later in [100, 400] {
                     self.quell.tick(later).await.ok();
                 }
@@ -170,8 +171,8 @@ impl Sweep {
         }
     }
 
-    /// Handles an event, with the mishap at this call.
-    async fn meet(&self, event: Value, place: &Place, mishap: Mishap, later: i64) {
+    /// Handles an event, with the mishap at this call, and says whether it happened.
+    async fn meet(&self, event: Value, place: &Place, mishap: Mishap, later: i64) -> bool {
         let rule = |fault| Rule::on(&place.action, fault);
         let cloud = &self.quell.cloud;
         if mishap.kills() {
@@ -179,7 +180,9 @@ impl Sweep {
             let fault =
                 if mishap == Mishap::KilledBefore { Fault::PauseBefore(pause) } else { Fault::PauseAfter(pause) };
             cloud.inject(rule(fault).nth(place.nth));
-            self.quell.handle_until(event, later, breakpoint).await;
+            let killed = self.quell.handle_until(event, later, breakpoint).await;
+            cloud.heal();
+            killed
         } else {
             cloud.inject(match mishap {
                 Mishap::AnswerLost => rule(Fault::LostResponse).nth(place.nth),
@@ -187,11 +190,12 @@ impl Sweep {
                 Mishap::Unavailable => rule(Fault::Refuse(Refusal::Unavailable)).nth(place.nth),
                 Mishap::Denied => rule(Fault::Refuse(Refusal::Denied)).nth(place.nth),
                 Mishap::StaleReads => rule(Fault::Stale(Duration::from_secs(2))),
-                Mishap::KilledBefore | Mishap::KilledAfter => return,
+                Mishap::KilledBefore | Mishap::KilledAfter => return false,
             });
             self.quell.handle(event, later).await.ok();
+            cloud.heal();
+            self.quell.calls().iter().any(|call| call.fault.is_some())
         }
-        cloud.heal();
     }
 
     /// The sweep's next ticks, and Lambda's second delivery where the first left no trace.

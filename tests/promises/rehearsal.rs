@@ -80,12 +80,12 @@ impl Rehearsal {
 
     /// A new process handles an event until a call stands at the breakpoint; then it is killed.
     ///
-    /// The call itself is lost: it never happened, or nobody hears its answer.
-    pub async fn handle_until(&self, event: Value, later: i64, mut breakpoint: Breakpoint) {
+    /// The call itself is lost: it never happened, or nobody hears its answer. Says whether it came to that.
+    pub async fn handle_until(&self, event: Value, later: i64, mut breakpoint: Breakpoint) -> bool {
         let handled = self.handle(event, later);
         tokio::select! {
-            _ = handled => {}
-            () = breakpoint.reached() => {}
+            _ = handled => false,
+            () = breakpoint.reached() => true,
         }
     }
 

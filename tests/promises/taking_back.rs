@@ -97,6 +97,10 @@ async fn what_somebody_else_set_is_told_and_left() {
     let theirs = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}"#;
     let policy = [("UserName", "ann"), ("PolicyName", "QuellQuarantine"), ("PolicyDocument", theirs)];
     quell.cloud.moto().service("iam", &quell.cloud.account_id).call("PutUserPolicy", &policy).await;
+    let dry_run = json!({ "command": "undo", "incident": quell.incident(KEY_ID), "dry_run": true });
+    let shown = quell.order(dry_run, 1).await;
+    let text = shown["ok"]["text"].as_str().unwrap_or_default();
+    assert!(text.contains("would be left alone: somebody set it to") && text.contains("would give back"), "{shown}");
     let undone = quell.order_about("undo", KEY_ID, 1).await;
     assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
     assert!(quell.email().contains("left alone: somebody set it to"), "{}", quell.email());
