@@ -122,6 +122,13 @@ impl Clouds {
         aws_sdk_ssm::Client::new(&config)
     }
 
+    /// A client for asking AWS who somebody is.
+    #[must_use]
+    pub fn sts(&self, deadline: Instant) -> aws_sdk_sts::Client {
+        let config = self.base.to_builder().timeout_config(timeouts(deadline)).retry_config(retries()).build();
+        aws_sdk_sts::Client::new(&config)
+    }
+
     fn known(&self, place: &Place) -> Option<Opened> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.get(&(place.account.clone(), place.region.clone())).cloned()

@@ -20,13 +20,16 @@ use aws_config::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// Kept back from the invocation's time for telling people, at the most.
 const TELLING: Duration = Duration::from_secs(5);
 
 /// Lambda may let a function live a little longer than it says; the lease must last longer than that.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How long an order waits for AWS to say who gives it.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a look takes, with room to spare.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -167,8 +170,7 @@ impl Handler {
 
     /// An operator waits for the answer, and is told what is wrong; nothing is tried again behind their back.
     async fn order(&self, order: Order, invocation: &Invocation) -> Value {
-        let says = order.by.clone().unwrap_or_else(|| "an operator".to_owned());
-        let run = run(invocation, Who::Operator { says, identity: None });
+        let run = run(invocation, self.who(&order, invocation).await);
         let wrong = |why: String| json!({ "error": why });
         match obey(&self.responder, &run, order).await {
             Ok(Obeyed::Answer(answer)) => answer,
@@ -181,6 +183,21 @@ impl Handler {
             Ok(Obeyed::Acted(Ending::ComeAgain(why))) => wrong(format!("not now: {why}")),
             Err(error) => wrong(error.to_string()),
         }
+    }
+
+    /// Who gives the order: as they say, and as AWS shows it, where it does. Nothing is decided on it: who may order is who
+    /// may invoke the function.
+    async fn who(&self, order: &Order, invocation: &Invocation) -> Who {
+        let says = order.by.clone().unwrap_or_else(|| "an operator".to_owned());
+        let deadline = invocation.deadline.min(Instant::now() + PATIENCE);
+        let identity = match order.proof.as_ref().filter(|_| order.command.changes()) {
+            Some(proof) => {
+                let shown = proof.shown(&self.responder.clouds.sts(deadline), order).await;
+                shown.inspect_err(|why| warn!(%why, "AWS does not show who gives an order")).ok()
+            }
+            None => None,
+        };
+        Who::Operator { says, identity }
     }
 
     /// Tells people, and only then writes down that they were told.

@@ -21,6 +21,7 @@ mod function;
 pub mod incidents;
 pub mod manual;
 pub mod plan;
+pub mod proof;
 mod report;
 mod screen;
 pub mod show;

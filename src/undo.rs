@@ -239,7 +239,9 @@ fn by(record: &IncidentRecord, run: &Run) -> String {
 pub fn said_by(who: &Who) -> String {
     match who {
         Who::Policy => "the policy".to_owned(),
-        Who::Operator { says, .. } => says.clone(),
+        Who::Operator { says, identity: Some(arn) } if says == arn => format!("{arn} (as AWS shows it)"),
+        Who::Operator { says, identity: Some(arn) } => format!("{arn} (as AWS shows it; the order said {says})"),
+        Who::Operator { says, identity: None } => format!("{says} (as the order said; AWS did not show it)"),
         Who::Sweep => "the sweep".to_owned(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::cli::Common;
 use super::exit::Failure;
+use super::proof::Address;
 use crate::cloud_error::CloudError;
 use crate::id::Region;
 use aws_config::timeout::TimeoutConfig;
@@ -16,16 +17,20 @@ use std::time::Duration;
 pub struct Access {
     pub config: SdkConfig,
     pub arn: String,
+    /// The address at which AWS said so.
+    pub sts: Option<String>,
 }
 
 /// Loads the credentials as the AWS CLI does, and asks AWS whose they are. `elsewhere` is the region to ask in where none
 /// is set.
 pub async fn access(common: &Common, elsewhere: Option<&Region>) -> Result<Access, Failure> {
     let config = load(common, elsewhere).await?;
-    let answer = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await;
+    let address = Address::default();
+    let asking = aws_sdk_sts::Client::new(&config).get_caller_identity().customize();
+    let answer = asking.interceptor(address.clone()).send().await;
     let answer = answer.map_err(|error| failed("sts:GetCallerIdentity", &error))?;
     match answer.arn() {
-        Some(arn) => Ok(Access { arn: arn.to_owned(), config }),
+        Some(arn) => Ok(Access { arn: arn.to_owned(), config, sts: address.known() }),
         None => Err(Failure::aws("sts:GetCallerIdentity: AWS did not say whose credentials these are")),
     }
 }

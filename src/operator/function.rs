@@ -1,8 +1,9 @@
 //! Orders go to the function: it acts with its own role, and records who asked.
 
-use super::access::{access, failed};
+use super::access::{Access, access, failed};
 use super::cli::Common;
 use super::exit::Failure;
+use super::proof::Proof;
 use super::report::Section;
 use super::wire::{Answer, Command, Envelope, Order};
 use aws_sdk_lambda::primitives::Blob;
@@ -16,8 +17,9 @@ use serde_json::Value;
 /// AWS or the function could not be asked; or the function says what is wrong with the order.
 pub async fn ask(common: &Common, command: Command) -> Result<Value, Failure> {
     let access = access(common, None).await?;
-    let order = Envelope { quell: Order { command, by: Some(access.arn) } };
-    let payload = serde_json::to_vec(&order).map_err(|error| Failure::asked(error.to_string()))?;
+    let order = Order { command, by: Some(access.arn.clone()), proof: None };
+    let order = Order { proof: proof(&access, &order).await, ..order };
+    let payload = serde_json::to_vec(&Envelope { quell: order }).map_err(|error| Failure::asked(error.to_string()))?;
     let name = common.function();
     let call = aws_sdk_lambda::Client::new(&access.config).invoke().function_name(&name).payload(Blob::new(payload));
     let answer = call.send().await.map_err(|error| {
@@ -28,6 +30,13 @@ pub async fn ask(common: &Common, command: Command) -> Result<Value, Failure> {
         if missing { failure.hint(hint) } else { failure }
     })?;
     read(answer.function_error(), answer.payload().map(Blob::as_ref).unwrap_or_default())
+}
+
+/// Without it the function goes by what we say, and says so.
+async fn proof(access: &Access, order: &Order) -> Option<Proof> {
+    let sts = access.sts.as_deref().filter(|_| order.command.changes())?;
+    let proof = Proof::sign(&access.config, sts, order).await;
+    proof.inspect_err(|error| tracing::debug!(%error, "the order goes out without a proof of who gives it")).ok()
 }
 
 /// Reads the function's answer.

@@ -41,7 +41,7 @@ pub async fn plan(common: &Common, event: &Event) -> Result<Report, Failure> {
             .map(|route| part(&policy, &finding, route.subject, told(&finding, route.subject), None))
             .collect()
     } else {
-        let Access { config, arn: _ } = access(common, Some(&finding.at.region)).await?;
+        let Access { config, arn: _, sts: _ } = access(common, Some(&finding.at.region)).await?;
         let clouds = Clouds::new(config, None, None);
         join_all(routes.into_iter().map(|route| look(&clouds, &policy, &finding, route))).await
     };

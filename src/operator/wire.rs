@@ -3,6 +3,7 @@
 //! An order is read strictly: a misspelt `dry_run` must not become a real undo. An answer is read tolerantly: a command
 //! of an older release still shows what a newer function says.
 
+use super::proof::Proof;
 use crate::change::Value;
 use crate::finding::Severity;
 use crate::incident::StepResult;
@@ -28,6 +29,8 @@ pub struct Order {
     /// The caller's ARN as the caller states it (`sts:GetCallerIdentity`): for the history, never to decide on. Who may
     /// order is who may invoke the function.
     pub by: Option<String>,
+    /// With which AWS shows the caller's ARN: for the history as well.
+    pub proof: Option<Proof>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,18 @@ pub enum Command {
     Approve { incident: IncidentId },
     /// Answered with [`Acted`].
     Reject { incident: IncidentId },
+}
+
+impl Command {
+    /// Whether it may change something, and so is written into the history.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Undo { dry_run, .. } => !dry_run,
+            Self::Approve { .. } | Self::Reject { .. } => true,
+            Self::Incidents { .. } | Self::Show { .. } => false,
+        }
+    }
 }
 
 /// What the function answers: `{"ok": …}`, or `{"error": "what is wrong with the order"}`.
@@ -131,6 +146,8 @@ struct Flat {
     open: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proof: Option<Proof>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,7 +172,7 @@ pub enum Misfit {
 impl TryFrom<Flat> for Order {
     type Error = Misfit;
     fn try_from(flat: Flat) -> Result<Self, Misfit> {
-        let Flat { command: verb, incident, step, dry_run, open, by } = flat;
+        let Flat { command: verb, incident, step, dry_run, open, by, proof } = flat;
         let odd = [
             ("step", step.is_some() && verb != Verb::Undo),
             ("dry_run", dry_run.is_some() && verb != Verb::Undo),
@@ -173,14 +190,14 @@ impl TryFrom<Flat> for Order {
             Verb::Approve => Command::Approve { incident: incident? },
             Verb::Reject => Command::Reject { incident: incident? },
         };
-        Ok(Self { command, by })
+        Ok(Self { command, by, proof })
     }
 }
 
 impl From<Order> for Flat {
     fn from(order: Order) -> Flat {
-        let Order { command, by } = order;
-        let flat = |command, incident| Flat { command, incident, step: None, dry_run: None, open: None, by };
+        let Order { command, by, proof } = order;
+        let flat = |command, incident| Flat { command, incident, step: None, dry_run: None, open: None, by, proof };
         match command {
             Command::Incidents { open } => Flat { open: Some(open), ..flat(Verb::Incidents, None) },
             Command::Show { incident } => flat(Verb::Show, Some(incident)),
@@ -235,7 +252,8 @@ mod tests {
         );
         check(&json!({ "command": "reject", "incident": ID, "step": 1 }), "`step` does not go with this command");
         check(&json!({ "command": "undo" }), "`incident` is missing");
-        let unknown = "unknown field `dryrun`, expected one of `command`, `incident`, `step`, `dry_run`, `open`, `by`";
+        let unknown =
+            "unknown field `dryrun`, expected one of `command`, `incident`, `step`, `dry_run`, `open`, `by`, `proof`";
         check(&json!({ "command": "undo", "incident": ID, "dryrun": true }), unknown);
         check(
             &json!({ "command": "show", "incident": "0a1b" }),

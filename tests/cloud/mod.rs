@@ -25,6 +25,7 @@ mod ledger;
 mod messages;
 mod moto;
 mod naming;
+mod presigned;
 mod principals;
 mod process;
 mod proxy;
@@ -114,7 +115,17 @@ impl Cloud {
 
     /// Exempts credentials of the main account from being refused, and from the look-ups that this takes.
     pub fn trust(&self, credentials: &Credentials) {
-        self.proxy.principals.trust(&credentials.key, &self.account_id);
+        self.proxy.principals.trust(&credentials.key, &credentials.secret, &self.account_id);
+    }
+
+    /// A user who may do everything, with a key that signs.
+    pub async fn user(&self, name: &str) -> Credentials {
+        let iam = self.moto().service("iam", &self.account_id);
+        iam.call("CreateUser", &[("UserName", name)]).await;
+        let issued = &iam.call("CreateAccessKey", &[("UserName", name)]).await["AccessKey"];
+        let credentials = Credentials::from(issued);
+        self.trust(&credentials);
+        credentials
     }
 
     /// Makes every call take this much longer.

@@ -57,7 +57,8 @@ const REST: &[(&str, &str, &str, &str, &str)] = &[
 /// Reads a request's head and body.
 pub fn name(head: &Parts, body: &[u8]) -> Asked {
     let (key, region, service) = scope(head);
-    let form = fields(&String::from_utf8_lossy(body));
+    let query = fields(head.uri.query().unwrap_or_default());
+    let form = if query.contains_key("Action") { query } else { fields(&String::from_utf8_lossy(body)) };
     if let Some(operation) = form.get("Action").cloned() {
         let protocol = if service == "ec2" { Protocol::Ec2 } else { Protocol::Query };
         return Asked { service, operation, region, key, parameters: object(form), protocol };
@@ -72,21 +73,23 @@ pub fn name(head: &Parts, body: &[u8]) -> Asked {
     Asked { service, operation, region, key, parameters, protocol }
 }
 
-/// Access key id, region and service from `AWS4-HMAC-SHA256 Credential=KEY/date/region/service/aws4_request, …`.
+/// Access key id, region and service from `AWS4-HMAC-SHA256 Credential=KEY/date/region/service/aws4_request, …`, or from
+/// the query of a presigned request.
 fn scope(head: &Parts) -> (String, String, String) {
     let authorization = header(head, "authorization").unwrap_or("");
-    let scope = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
+    let presigned = fields(head.uri.query().unwrap_or_default()).remove("X-Amz-Credential").unwrap_or_default();
+    let scope = authorization.split_once("Credential=").map_or(presigned.as_str(), |(_, rest)| rest);
     let mut parts = scope.split(',').next().unwrap_or("").split('/').map(str::to_owned);
     let key = parts.next().unwrap_or_default();
     let _date = parts.next();
     (key, parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
-fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
+pub fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
     head.headers.get(name)?.to_str().ok()
 }
 
-fn fields(form: &str) -> BTreeMap<String, String> {
+pub fn fields(form: &str) -> BTreeMap<String, String> {
     form.split('&')
         .filter_map(|pair| pair.split_once('='))
         .map(|(name, value)| (decoded(name), decoded(value)))

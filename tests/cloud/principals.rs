@@ -32,6 +32,7 @@ enum Standing {
     /// The instrument's own and the function's: never refused, so that they cost no look-ups.
     Trusted {
         account: String,
+        secret: String,
     },
     Watched(Principal),
 }
@@ -57,15 +58,23 @@ impl Principals {
     }
 
     /// Lets this key do everything in this account from now on.
-    pub fn trust(&self, key: &str, account: &str) {
-        self.note(key, Standing::Trusted { account: account.to_owned() });
+    pub fn trust(&self, key: &str, secret: &str, account: &str) {
+        self.note(key, Standing::Trusted { account: account.to_owned(), secret: secret.to_owned() });
+    }
+
+    /// The secret that this key signs with, where it is known.
+    pub fn secret(&self, key: &str) -> Option<String> {
+        match self.issued.lock().expect("no holder panics").get(key)? {
+            Standing::Trusted { secret, .. } => Some(secret.clone()),
+            Standing::Watched(_) => None,
+        }
     }
 
     /// Says which account a key acts in, or why AWS would refuse it.
     pub async fn admit(&self, key: &str) -> Result<String, Refusal> {
         let standing = self.issued.lock().expect("no holder panics").get(key).cloned();
         let principal = match standing {
-            Some(Standing::Trusted { account }) => return Ok(account),
+            Some(Standing::Trusted { account, .. }) => return Ok(account),
             Some(Standing::Watched(principal)) => principal,
             None => self.user_with_key(key).await?,
         };

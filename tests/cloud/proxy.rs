@@ -28,7 +28,7 @@ use super::naming::{self, Asked};
 use super::principals::Principals;
 use super::refusal;
 use super::stale::{Past, Read};
-use super::{lambda, strictness, xml};
+use super::{lambda, presigned, strictness, xml};
 
 /// What the connections share.
 pub struct Proxy {
@@ -192,7 +192,10 @@ impl Proxy {
             Some(answer) => answer,
             None if call.action() == "lambda:Invoke" => self.invoke(head.uri.path(), body).await,
             None if call.action() == "sts:GetSessionToken" => self.principals.session_token(asked).await,
-            None => self.forward(&call.account, arrived).await,
+            None => match presigned::query(head) {
+                Some(query) => self.presigned(&call.account, arrived, &query).await,
+                None => self.forward(&call.account, arrived).await,
+            },
         };
         if call.action() == "sts:AssumeRole" && answer.status().is_success() {
             let session = xml::to_value(&String::from_utf8_lossy(answer.body()));
@@ -221,6 +224,20 @@ impl Proxy {
         let answer = Response::builder().header(CONTENT_TYPE, "application/json");
         let answer = if failed { answer.header("x-amz-function-error", "Unhandled") } else { answer };
         answer.body(body).expect("a well-formed answer")
+    }
+
+    /// Answers what was signed in its query, once the signature is verified.
+    async fn presigned(&self, account: &str, arrived: &Arrived, query: &BTreeMap<String, String>) -> Answer {
+        let Arrived { asked, head, body: _ } = arrived;
+        let secret = self.principals.secret(&asked.key).unwrap_or_default();
+        match presigned::verify(head, query, &secret) {
+            Ok(()) => {
+                let (head, form) = presigned::for_moto(query);
+                let signed = Arrived { asked: asked.clone(), head, body: form.into() };
+                self.forward(account, &signed).await
+            }
+            Err(refusal) => refusal.answer(&asked.service, asked.protocol),
+        }
     }
 
     async fn forward(&self, account: &str, arrived: &Arrived) -> Answer {

@@ -17,6 +17,8 @@ pub enum Refusal {
     Unavailable,
     /// The access key is unknown or inactive.
     BadKey,
+    /// The signature is not that of the key, or no longer good.
+    BadSignature,
 }
 
 impl Refusal {
@@ -28,6 +30,7 @@ impl Refusal {
             Refusal::Failure => "failure",
             Refusal::Unavailable => "unavailable",
             Refusal::BadKey => "bad key",
+            Refusal::BadSignature => "bad signature",
         }
     }
 
@@ -63,6 +66,9 @@ impl Refusal {
             (Refusal::BadKey, Json) => (400, "UnrecognizedClientException"),
             (Refusal::BadKey, RestJson) => (403, "UnrecognizedClientException"),
             (Refusal::BadKey, RestXml) => (403, "InvalidAccessKeyId"),
+            (Refusal::BadSignature, Ec2) => (401, "AuthFailure"),
+            (Refusal::BadSignature, Json | RestJson) => (403, "InvalidSignatureException"),
+            (Refusal::BadSignature, Query | RestXml) => (403, "SignatureDoesNotMatch"),
         }
     }
 
@@ -73,6 +79,7 @@ impl Refusal {
             Refusal::Failure => "The request processing has failed because of an unknown error",
             Refusal::Unavailable => "The service is unavailable, try again shortly",
             Refusal::BadKey => "The security token included in the request is invalid",
+            Refusal::BadSignature => "The request signature we calculated does not match the one that came",
         }
     }
 }

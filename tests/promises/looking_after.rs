@@ -1,12 +1,18 @@
 //! What is contained is looked after: put back when somebody opens it, ended when its time is up, decided when nobody
 //! decides.
 
-use crate::cloud::{Fault, Refusal, Rule};
+#![expect(clippy::unwrap_used, reason = "a test that panics has said what it has to say")]
+
+use crate::cloud::{Fault, REGION, Refusal, Rule};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
 use crate::taking_back::verdict;
-use serde_json::json;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_sts::config::Credentials;
+use quell::operator::proof::Proof;
+use quell::operator::wire::Order;
+use serde_json::{Value, json};
 
 const KEY: &str = "access_key_used_from_tor";
 const KEY_ID: &str = "5e8e95fc4de1f034e96967422b76b5c7";
@@ -92,7 +98,13 @@ async fn a_plan_waits_until_a_person_approves_it_once() {
     quell.cloud.forget_calls();
     let approved = quell.order_about("approve", KEY_ID, 10).await;
     assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
-    assert!(quell.email().contains("Approved by arn:aws:iam::111122223333:user/olga."), "{}", quell.email());
+    assert!(
+        quell
+            .email()
+            .contains("Approved by arn:aws:iam::111122223333:user/olga (as the order said; AWS did not show it)."),
+        "{}",
+        quell.email()
+    );
     assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 2);
 
     quell.cloud.forget_calls();
@@ -106,6 +118,40 @@ async fn a_plan_waits_until_a_person_approves_it_once() {
     assert!(history.contains("approved plan 1") && history.contains("user/olga"), "{history}");
     assert_eq!(quell.order_about("undo", KEY_ID, 40).await["ok"]["verdict"], "released");
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn who_gives_an_order_is_shown_by_aws_and_a_proof_is_good_for_one_order() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    let olga = quell.cloud.user("olga").await;
+    let credentials = Credentials::new(olga.key, olga.secret, None, None, "olga");
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(Region::new(REGION));
+    let config = config.endpoint_url(quell.cloud.url()).credentials_provider(credentials).load().await;
+    let signed = async |command: &str, says: &str| {
+        let order = json!({ "command": command, "incident": quell.incident(KEY_ID), "by": says });
+        let parsed: Order = serde_json::from_value(order.clone()).unwrap();
+        let mut order = order;
+        order["proof"] = json!(Proof::sign(&config, &format!("{}/", quell.cloud.url()), &parsed).await.unwrap());
+        order
+    };
+    let give = async |order: Value, later| quell.handle(json!({ "quell": order }), later).await.unwrap();
+    let shown = format!("arn:aws:iam::{}:user/olga", quell.cloud.account_id);
+    quell.deliver(&read(KEY)).await.ok();
+
+    // Signed for another order, and by somebody who says to be another.
+    let mut forged = signed("reject", "ann").await;
+    forged["command"] = json!("approve");
+    let approved = give(forged, 10).await;
+    assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
+    let email = quell.email();
+    assert!(email.contains("Approved by ann (as the order said; AWS did not show it)."), "{email}");
+
+    let undone = give(signed("undo", "ann").await, 20).await;
+    assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
+    let said = undone["ok"]["text"].as_str().unwrap();
+    assert!(said.contains(&format!("Undone by {shown} (as AWS shows it; the order said ann).")), "{said}");
+    let history = quell.order_about("show", KEY_ID, 30).await["ok"]["incident"]["history"].to_string();
+    assert!(history.contains(&format!("{shown} (as AWS shows it; the order said ann)")), "{history}");
 }
 
 #[tokio::test]
@@ -132,7 +178,7 @@ async fn a_plan_that_a_person_rejects_is_not_done_and_not_asked_again() {
     quell.deliver(&read(KEY)).await.ok();
     let rejected = quell.order_about("reject", KEY_ID, 10).await;
     assert_eq!(rejected["ok"]["verdict"], "rejected", "{rejected}");
-    assert!(quell.email().contains("Rejected: arn:aws:iam::111122223333:user/olga."), "{}", quell.email());
+    assert!(quell.email().contains("Rejected: arn:aws:iam::111122223333:user/olga ("), "{}", quell.email());
     quell.cloud.forget_calls();
     quell.tick(HOUR + 60).await.ok();
     assert_eq!((quell.told().len(), quell.changes(&before, &quell.cloud.world().await).len()), (0, 0));

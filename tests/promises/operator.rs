@@ -361,7 +361,10 @@ async fn an_order_goes_to_the_function_and_its_end_is_the_exit_code() {
     let (ran, asked) = ask(&format!("undo {ID} --step 2"), done("released")).await;
     ran.said(0, &["RELEASED", "Inactive -> Active", "olga gave it back."]);
     let by = "arn:aws:iam::111122223333:user/olga";
-    let order = json!({ "command": "undo", "incident": ID, "step": 2, "dry_run": false, "by": by });
+    let proof = &asked[0]["quell"]["proof"];
+    let credential = proof["credential"].as_str().unwrap_or_default();
+    assert!(credential.starts_with("AKIAEXAMPLE/") && credential.ends_with("/eu-west-1/sts/aws4_request"), "{proof}");
+    let order = json!({ "command": "undo", "incident": ID, "step": 2, "dry_run": false, "by": by, "proof": proof });
     assert_eq!(asked, [json!({ "quell": order })]);
     let (ran, _) = ask(&format!("undo {ID}"), done("partial")).await;
     ran.said(4, &["PARTIAL"]);
@@ -372,7 +375,7 @@ async fn an_order_goes_to_the_function_and_its_end_is_the_exit_code() {
     let (ran, asked) =
         ask(&format!("undo {ID} --dry-run"), json!({ "ok": { "plan": [planned], "verdict": "contained" } })).await;
     ran.said(0, &["Nothing was changed. Undo would be:", "no other incident holds it"]);
-    assert_eq!(asked[0]["quell"]["dry_run"], true);
+    assert_eq!((&asked[0]["quell"]["dry_run"], &asked[0]["quell"]["proof"]), (&json!(true), &Value::Null));
     let (ran, _) = ask(&format!("approve {ID}"), done("waiting-for-approval")).await;
     ran.said(4, &["WAITING FOR APPROVAL"]);
     let (ran, asked) = ask(&format!("reject {ID}"), json!({ "ok": { "verdict": "rejected" } })).await;
@@ -433,19 +436,20 @@ async fn the_function_lists_shows_approves_and_undoes_and_says_so_to_people() {
     let approve = CONTAIN.replace("'contain'", "'approve'");
     let stage = Stage::set(&approve).await;
     stage.lambda.serve(&stage.cloud, "quell");
-    let operator = stage.cloud.operator();
-    let desk = Desk::new("").with_keys(&operator.key, &operator.secret);
+    let olga = stage.cloud.user("olga").await;
+    let desk = Desk::new("").with_keys(&olga.key, &olga.secret);
+    let shown = format!("arn:aws:iam::{}:user/olga (as AWS shows it)", stage.cloud.account_id);
     let id = format!("{}/eu-west-1/5e8e95fc4de1f034e96967422b76b5c7", stage.cloud.account_id);
     let run = async |line: &str| desk.run(&format!("{line} --endpoint-url {}", stage.cloud.url())).await;
     let before = stage.cloud.world().await;
     assert_eq!(stage.story("access_key_used_from_tor").await.end, "waiting-for-approval");
 
     run("incidents --open").await.said(0, &["waiting", &id]);
-    run(&format!("approve {id}")).await.said(0, &["CONTAINED", "Approved by arn:aws:"]);
+    run(&format!("approve {id}")).await.said(0, &["CONTAINED", &format!("Approved by {shown}.")]);
     assert!(!differences(&before, &stage.cloud.world().await).is_empty());
-    run(&format!("show {id}")).await.said(0, &["held", "approved plan 1", "was Active", "Holds"]);
+    run(&format!("show {id}")).await.said(0, &["held", "approved plan 1", "was Active", "Holds", &shown]);
     run(&format!("undo {id} --dry-run")).await.said(0, &["would give back"]);
-    run(&format!("undo {id}")).await.said(0, &["RELEASED", "given back, read back"]);
+    run(&format!("undo {id}")).await.said(0, &["RELEASED", "given back, read back", &format!("Undone by {shown}.")]);
     assert_eq!(differences(&before, &stage.cloud.world().await), []);
     run(&format!("undo {id}")).await.said(1, &["there is nothing to undo: it is released"]);
     run(&format!("show {id} --output json")).await.said(0, &["released"]);
