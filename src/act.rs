@@ -112,7 +112,7 @@ pub async fn finish(
             let mut incident = done.incident;
             let why = format!("what became of it is not written down yet, and it is tried again: {error}");
             incident.beside.failure = Some(why);
-            Ending::Tell(Box::new(Story { incident, record: None }))
+            Ending::Tell(Box::new(Story::unrecorded(incident)))
         }
     }
 }

@@ -202,19 +202,24 @@ impl Handler {
 
     /// Tells people, and only then writes down that they were told.
     async fn tell(&self, story: Story, invocation: &Invocation) -> Result<Incident, HandlerError> {
-        let Story { incident, record } = story;
+        let Story { incident, record, is_known } = story;
         write_down(&incident);
         let clouds = &self.responder.clouds;
-        let told = sns::publish(&clouds.sns(invocation.deadline), &self.topic, &notify::message(&incident)).await;
+        let told = if is_known {
+            Ok(())
+        } else {
+            sns::publish(&clouds.sns(invocation.deadline), &self.topic, &notify::message(&incident)).await
+        };
         let ledger = &self.responder.ledger;
         match (&told, &record) {
-            (Ok(()), Some(record)) => drop(ledger.told(record, clock::now()).await?),
+            (Ok(()), Some(record)) if !is_known => drop(ledger.told(record, clock::now()).await?),
             // Whoever comes next tells it.
-            (Err(_), Some(record)) => drop(ledger.put_down(record, clock::now()).await?),
+            (_, Some(record)) => drop(ledger.put_down(record, clock::now()).await?),
             (_, None) => {}
         }
         told?;
-        if incident.is_worth_retrying() || incident.beside.failure.is_some() {
+        let is_given_up = record.is_some_and(|record| record.is_given_up());
+        if (incident.is_worth_retrying() && !is_given_up) || incident.beside.failure.is_some() {
             return Err(HandlerError::TryAgain);
         }
         Ok(incident)

@@ -53,6 +53,8 @@ pub enum News {
     AskAgain,
     /// The account had as many containments as the policy allows in an hour.
     OverLimit { counter: String },
+    /// Something stood in the way each time; now a person must see to it.
+    GivenUp { tries: u32 },
     /// A person approved, or their time ran out and the rule says to contain then.
     Approved { by: String },
     /// A person said no, or nobody decided in time and the rule says to leave it then.
@@ -295,6 +297,7 @@ impl Incident {
                 | News::LeftAlone
                 | News::AskAgain
                 | News::OverLimit { .. }
+                | News::GivenUp { .. }
                 | News::Approved { .. }
                 | News::Rejected { .. },
             )

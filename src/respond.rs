@@ -60,6 +60,8 @@ pub enum Ending {
 pub struct Story {
     pub incident: Incident,
     pub record: Option<IncidentRecord>,
+    /// People were told just this before: only the log hears of it.
+    pub is_known: bool,
 }
 
 /// Why nobody is told.
@@ -83,7 +85,7 @@ pub async fn respond(responder: &Responder, finding: Finding, run: &Run) -> Endi
     let incident = Box::pin(plan_for(responder, finding, run.until)).await;
     if !incident.finding.is_named() {
         // Nothing could tell its record from another's; the guards let nothing be done about it.
-        return Ending::Tell(Box::new(Story { incident, record: None }));
+        return Ending::Tell(Box::new(Story::unrecorded(incident)));
     }
     claim(responder, run, incident, Occasion::Delivery).await
 }
@@ -146,9 +148,9 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
         How::AskAgain => tell(record),
         How::Announce => repeated(tell(record)),
         How::LeftAlone => {
-            let Story { incident, record } = Story::of(record);
-            let incident = Incident { news: Some(News::LeftAlone), ..incident };
-            Ending::Tell(Box::new(Story { incident, record }))
+            let mut story = Story::of(record);
+            (story.incident.news, story.is_known) = (Some(News::LeftAlone), false);
+            Ending::Tell(Box::new(story))
         }
     }
 }
@@ -176,7 +178,13 @@ impl Story {
     pub fn of(record: IncidentRecord) -> Self {
         let beside = Beside { approval: record.approval.clone(), ends: record.ends, ..Beside::default() };
         let incident = Incident { beside, ..record.incident.clone() };
-        Self { incident, record: Some(record) }
+        Self { incident, is_known: record.told.is_some(), record: Some(record) }
+    }
+
+    /// What the ledger does not have, nor whether people know.
+    #[must_use]
+    pub fn unrecorded(incident: Incident) -> Self {
+        Self { incident, record: None, is_known: false }
     }
 }
 
@@ -197,7 +205,7 @@ fn unrecorded(mut incident: Incident, error: &LedgerError) -> Ending {
         part.decision = decision.lowered_to(Response::Plan, why.clone());
     }
     incident.beside.failure = Some(why);
-    Ending::Tell(Box::new(Story { incident, record: None }))
+    Ending::Tell(Box::new(Story::unrecorded(incident)))
 }
 
 /// The counters that this containment counts for, if it is one.

@@ -39,7 +39,8 @@ pub async fn undo(
         done.push((key, became));
     }
     let settings = names(&record);
-    let returned = done.iter().map(|(key, became)| returned(key, settings.get(key), became)).collect();
+    let is_last = record.is_last_try();
+    let returned = done.iter().map(|(key, became)| returned(key, settings.get(key), became, is_last)).collect();
     let others = record.holds.iter().filter(|held| !done.iter().any(|(key, _)| key == *held)).count();
     let news = News::GivenBack { by: by(&record, run), settings: returned, others };
     match responder.ledger.finish_undo(&record, &run.worker, &done, &news, clock::now()).await {
@@ -48,7 +49,7 @@ pub async fn undo(
             let mut incident = Incident { news: Some(news), ..record.incident };
             let why = format!("what was given back is not written down yet, and it is tried again: {error}");
             incident.beside.failure = Some(why);
-            Ok(Ok(Ending::Tell(Box::new(Story { incident, record: None }))))
+            Ok(Ok(Ending::Tell(Box::new(Story::unrecorded(incident)))))
         }
     }
 }
@@ -204,7 +205,7 @@ fn not_back(error: &CloudError) -> LetGo {
     if error.kind == Kind::Refused { LetGo::Refused { why } } else { LetGo::Failed { why } }
 }
 
-fn returned(key: &HoldKey, setting: Option<&Setting>, became: &LetGo) -> Returned {
+fn returned(key: &HoldKey, setting: Option<&Setting>, became: &LetGo, is_last: bool) -> Returned {
     let said = match became {
         LetGo::GivenBack if matches!(setting, Some(Setting::IngressRules(_))) => {
             "given back, read back; the rules have new ids".to_owned()
@@ -218,6 +219,7 @@ fn returned(key: &HoldKey, setting: Option<&Setting>, became: &LetGo) -> Returne
         }
         LetGo::Drifted { found } => format!("left alone: somebody set it to {found}"),
         LetGo::Refused { why } => format!("still held, refused: {why}"),
+        LetGo::Failed { why } if is_last => format!("still held, and not tried again: {why}"),
         LetGo::Failed { why } => format!("still held, tried again: {why}"),
     };
     let is_back = match became {

@@ -219,6 +219,16 @@ impl IncidentRecord {
         self.lease.as_ref().filter(|lease| lease.is_alive(now)).map(|lease| lease.until)
     }
 
+    /// Whether people were told that the last try failed, with this verdict.
+    #[must_use]
+    pub fn failed_as(&self, verdict: Verdict) -> bool {
+        let last = self.history.iter().rev().find_map(|entry| match entry.what {
+            What::Finished { verdict } => Some(verdict),
+            _ => None,
+        });
+        self.failures > 0 && self.told.is_some() && last == Some(verdict)
+    }
+
     /// The settings to give back, last in first out.
     #[must_use]
     pub fn to_give_back(&self) -> Vec<HoldKey> {

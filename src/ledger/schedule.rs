@@ -73,6 +73,12 @@ impl IncidentRecord {
         }
     }
 
+    /// Whether the try under way is the last, should it fail as well.
+    #[must_use]
+    pub fn is_last_try(&self) -> bool {
+        self.failures + 1 >= ENOUGH
+    }
+
     /// Whether trying again has been tried often enough.
     #[must_use]
     pub fn is_given_up(&self) -> bool {

@@ -187,6 +187,9 @@ fn new(incident: &Incident, news: &News) -> String {
         }
         News::AskAgain => "What would be done is no longer what was shown; look again, and decide again.".to_owned(),
         News::OverLimit { counter } => format!("The limit of the hour is reached ({}).", defanged(counter, 120)),
+        News::GivenUp { tries } => {
+            format!("Quell tried it {tries} times and stops trying. What is not contained is left to you.")
+        }
         News::Approved { by } => format!("Approved by {}.", defanged(by, 200)),
         News::Rejected { by } => format!("Rejected: {}.", defanged(by, 200)),
         News::GivenBack { by, .. } => format!("Undone by {}.", defanged(by, 200)),
@@ -196,7 +199,8 @@ fn new(incident: &Incident, news: &News) -> String {
 /// A verdict's words, and whether the finding is real.
 pub(super) fn verdict(incident: &Incident) -> String {
     let sample = if incident.finding.sample { " (sample)" } else { "" };
-    format!("{}{sample}", incident.verdict())
+    let again = if incident.verdict() == Verdict::Contained && is_reopened(incident) { " AGAIN" } else { "" };
+    format!("{}{again}{sample}", incident.verdict())
 }
 
 /// The type as GuardDuty writes it; a type that nobody knows is somebody's text.

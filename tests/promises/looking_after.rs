@@ -38,7 +38,7 @@ async fn the_sweep_looks_soon_then_hourly_for_a_day_and_contains_again() {
     iam.call("DeleteUserPolicy", &policy).await;
     quell.cloud.forget_calls();
     quell.tick(2 * HOUR + 1).await.ok();
-    assert_eq!(quell.verdicts(), ["CONTAINED"]);
+    assert_eq!(quell.verdicts(), ["CONTAINED AGAIN"]);
     assert!(quell.email().contains("Somebody had set it back, and it was contained again"), "{}", quell.email());
     assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
     // Whoever did it may do it again: the looks begin anew.
@@ -66,7 +66,7 @@ async fn the_invocation_itself_takes_the_first_looks() {
         iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
     });
     assert_eq!(verdict(&answer), "contained");
-    assert_eq!(quell.verdicts(), ["CONTAINED", "CONTAINED"]);
+    assert_eq!(quell.verdicts(), ["CONTAINED", "CONTAINED AGAIN"]);
     assert!(quell.email().contains("Somebody had set it back, and it was contained again"), "{}", quell.email());
     assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 2);
 }
@@ -293,6 +293,73 @@ async fn of_two_things_one_is_contained_and_the_other_waits_until_it_is_decided(
         quell.tick(later).await.ok();
     }
     assert_eq!(quell.verdicts(), ["REJECTED"]);
+}
+
+#[tokio::test]
+async fn what_is_held_is_looked_at_again_though_the_rest_still_waits() {
+    // The key's owner has another key, which is more than the rule lets stop; the instance is alone.
+    let quell = Rehearsal::of(&CONTAIN.replace("response", "max_blast = 0\nresponse")).await;
+    let before = quell.cloud.world().await;
+    let types = ("AttackSequence:IAM/CompromisedCredentials", "AttackSequence:EC2/CompromisedInstanceGroup");
+    let sequence = but("attack_sequence", &[types]);
+    let end = quell.deliver(&sequence).await;
+    assert_eq!(verdict(&end), "partial", "{}", quell.email());
+    let contained = quell.cloud.world().await;
+    assert!(quell.email().contains("\nAPPROVE OR REJECT\n"), "{}", quell.email());
+
+    let opened = quell.account.real("eni-0a1b2c3d4e5f60001");
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let group = quell.account.real("sg-0a1b2c3d4e5f60030");
+    ec2.call("ModifyNetworkInterfaceAttribute", &[("NetworkInterfaceId", opened), ("SecurityGroupId.1", group)]).await;
+    assert!(!quell.changes(&contained, &quell.cloud.world().await).is_empty());
+    quell.cloud.forget_calls();
+    let event = quell.event(&newer(&sequence));
+    assert_eq!(verdict(&quell.handle(event, 10).await), "partial");
+    assert!(quell.email().contains("Somebody had set it back"), "{}", quell.email());
+    assert!(quell.email().contains("\nAPPROVE OR REJECT\n"), "{}", quell.email());
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
+
+    let id = "485d8cb88c072a52e390bd255303de1e";
+    let approved = quell.order_about("approve", id, 20).await;
+    assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
+    assert_eq!(quell.order_about("undo", id, 30).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_failure_that_lasts_is_told_once_and_when_quell_gives_up() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    quell.cloud.inject(Rule::on("PutUserPolicy", Fault::Refuse(Refusal::Throttled)));
+    assert!(quell.deliver(&read(KEY)).await.is_err());
+    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"]);
+    // Lambda's own retries, and the sweep's: each fails as an invocation, and nobody is woken for it.
+    quell.cloud.forget_calls();
+    let event = quell.event(&read(KEY));
+    assert!(quell.handle(event, 60).await.is_err());
+    for minutes in [3, 8, 17, 34, 67, 130, 200, 270, 340] {
+        assert!(quell.tick(minutes * 60).await.is_err(), "after {minutes} minutes");
+    }
+    assert_eq!(quell.told(), [""; 0]);
+    assert!(quell.tick(410 * 60).await.is_ok());
+    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"]);
+    let says = "Quell tried it 12 times and stops trying. What is not contained is left to you.";
+    assert!(quell.email().contains(says), "{}", quell.email());
+    // What is held is looked after all the same, and the next look makes what is missing.
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(480 * 60).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+    quell.cloud.inject(Rule::on("DeleteUserPolicy", Fault::Refuse(Refusal::Throttled)));
+    quell.cloud.forget_calls();
+    for minutes in [500, 503, 510] {
+        let undone = quell.order_about("undo", KEY_ID, minutes * 60).await;
+        assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
+    }
+    assert_eq!(quell.verdicts(), ["PARTLY RELEASED"], "{}", quell.email());
+    quell.cloud.heal();
+    quell.tick(600 * 60).await.ok();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
 
 #[tokio::test]

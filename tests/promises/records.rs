@@ -174,6 +174,10 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
     );
     let failed =
         finished(&containing, &policy, &[Outcome::Failed { why: "throttled".to_owned(), transient: true }], &[], None);
+    let mut tried = containing.clone();
+    tried.failures = 11;
+    let given_up =
+        finished(&tried, &policy, &[Outcome::Failed { why: "throttled".to_owned(), transient: true }], &[], None);
     let refused = finished(&containing, &policy, &[Outcome::Refused { why: "access denied".to_owned() }], &[], None);
     let gone = finished(&containing, &policy, &[Outcome::Gone { why: "no such key".to_owned() }], &[], None);
     let approval = Approval { plan: 1, expires: late(), fallback: Fallback::Abandon };
@@ -207,6 +211,7 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
         ("held", held),
         ("reopened", partial),
         ("to-be-tried-again", failed),
+        ("given-up", given_up),
         ("refused", refused),
         ("gone", gone),
         ("waiting", waiting),

@@ -109,7 +109,10 @@ pub fn claim(claim: &Claim, seen: &Seen) -> Decided {
         Ok(How::Again) if known.status == Status::Closed && is_new(claim, known) => {
             begin(claim, seen, renewed(claim, known), How::Fresh)
         }
-        Ok(How::Again) if known.status == Status::Closed => take(claim, updated(claim, known), How::Again),
+        // What waits for a person is planned anew when they decide; what is held is looked at now.
+        Ok(How::Again) if matches!(known.status, Status::Closed | Status::Waiting) => {
+            take(claim, updated(claim, known), How::Again)
+        }
         Ok(How::Again) => begin(claim, seen, resumed(claim, known), How::Again),
         Ok(How::Approved) => begin(claim, seen, approved(claim, known), How::Approved),
         Ok(How::AskAgain) => take(claim, shown_again(claim, known), How::AskAgain),
@@ -133,6 +136,7 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
             Ok(How::Announce)
         }
         (Occasion::Delivery, Status::Held | Status::Closed) if newer => Ok(How::Again),
+        (Occasion::Delivery, Status::Waiting) if newer && !known.holds.is_empty() => Ok(How::Again),
         (Occasion::Verify, Status::Held | Status::Waiting) if !known.holds.is_empty() => Ok(How::Again),
         (Occasion::Delivery, Status::Released | Status::Rejected) if newer && known.said_left.is_none() => {
             Ok(How::LeftAlone)

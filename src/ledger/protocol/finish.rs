@@ -37,7 +37,8 @@ pub fn held_by(incident: &Incident) -> Vec<Placed> {
 /// Writes down results. The lease stays until people were told.
 #[must_use]
 pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) -> Swap {
-    let mut record = record.clone();
+    let before = record;
+    let mut record = before.clone();
     let not_ours = untouched(&record, &done.incident);
     record.incident = done.incident.clone();
     record.holds.retain(|key| !not_ours.contains(key));
@@ -58,9 +59,13 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     if !done.reopened.is_empty() {
         record.note(done.now, by, What::Reopened { settings: done.reopened.clone() });
     }
+    if transient && record.is_given_up() {
+        record.incident.news = record.incident.news.or(Some(News::GivenUp { tries: record.failures }));
+    }
     let verdict = done.incident.verdict();
+    let is_known = record.status == Status::Containing && record.incident.news.is_none() && before.failed_as(verdict);
+    record.told = before.told.filter(|_| is_known);
     record.note(done.now, by, What::Finished { verdict });
-    record.told = None;
     record.version += 1;
     let holds = seen.holds.values().filter_map(|hold| settled(hold, &record, &not_ours, done)).collect();
     Swap { incident: Some(record), holds, counters: Vec::new() }
@@ -133,10 +138,12 @@ pub fn told(record: &IncidentRecord, now: Timestamp) -> Swap {
     let_rest(record)
 }
 
-/// Gives up the lease where something went wrong: the next delivery, or the sweep, goes on.
+/// Gives up the lease where something went wrong: the next delivery, or the sweep, goes on. At once, where people do not
+/// know of it.
 #[must_use]
 pub fn put_down(record: &IncidentRecord, now: Timestamp) -> Swap {
-    let_rest(IncidentRecord { due: Some(now), ..record.clone() })
+    let due = if record.told.is_some() { record.next_due(now) } else { Some(now) };
+    let_rest(IncidentRecord { due, ..record.clone() })
 }
 
 fn let_rest(record: IncidentRecord) -> Swap {

@@ -131,7 +131,10 @@ pub fn finish_undo(
     if record.status != Status::Releasing {
         record.undo = None;
     }
-    record.told = None;
+    // Of what fails as it did before, people know.
+    let is_known =
+        record.status == Status::Releasing && record.failures > 1 && !done.iter().any(|(_, it)| it.is_over());
+    record.told = record.told.filter(|_| is_known);
     record.version += 1;
     Swap { incident: Some(record), ..Swap::default() }
 }

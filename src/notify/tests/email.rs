@@ -581,7 +581,7 @@ fn what_was_contained_again_and_ends_by_itself() {
     again.beside.repeated = true;
     again.beside.ends = Some("2026-11-21T07:00:00Z".parse().unwrap());
     assert_snapshot!(text(&again), @r#"
-    CONTAINED: access key AKIAIOSFODNN7EXAMPLE of user ann (account 111122223333, eu-west-1)
+    CONTAINED AGAIN: access key AKIAIOSFODNN7EXAMPLE of user ann (account 111122223333, eu-west-1)
       Finding: UnauthorizedAccess:IAMUser/TorIPCaller, severity medium (5)
       News:    You may have been told this before; it is not known whether that message went out.
       News:    Somebody had set it back, and it was contained again: access key AKIAIOSFODNN7EXAMPLE of user ann. Whoever did it has rights to: find out who.
