@@ -1,6 +1,7 @@
 //! Carries out what a claim was won for, and writes down what became of it.
 
 use crate::aws::Cloud;
+use crate::blast;
 use crate::change::Change;
 use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
@@ -30,11 +31,20 @@ pub async fn carry_out(responder: &Responder, run: &Run, record: IncidentRecord)
 
 /// The only place that asks how far we may go.
 async fn carry_out_part(responder: &Responder, until: Instant, record: &IncidentRecord, part: &Part) -> Part {
-    let results = match part.decision.response {
-        Response::Contain if part.plan.no_steps.is_none() => make_all(responder, until, record, &part.plan).await,
-        Response::Contain | Response::Notify | Response::Plan | Response::Approve => Vec::new(),
-    };
-    Part { results, ..part.clone() }
+    match part.decision.response {
+        Response::Contain if part.plan.no_steps.is_none() => {
+            let results = make_all(responder, until, record, &part.plan).await;
+            let mut plan = part.plan.clone();
+            // Nothing that contains waits for this. Whether we may look there is known by now.
+            if let Ok(cloud) = cloud_at(responder, &plan.subject.at, &record.incident.finding, until).await {
+                blast::complete(&cloud, &mut plan, until).await;
+            }
+            Part { plan, results, ..part.clone() }
+        }
+        Response::Contain | Response::Notify | Response::Plan | Response::Approve => {
+            Part { results: Vec::new(), ..part.clone() }
+        }
+    }
 }
 
 /// Makes the steps of a plan, and reads them back. One result for each, in their order.

@@ -31,6 +31,10 @@ pub struct Cloud {
     pub at: Place,
     pub iam: aws_sdk_iam::Client,
     pub ec2: aws_sdk_ec2::Client,
+    /// Classic Load Balancers.
+    pub elb: aws_sdk_elasticloadbalancing::Client,
+    /// All other load balancers.
+    pub elbv2: aws_sdk_elasticloadbalancingv2::Client,
     pub guardduty: aws_sdk_guardduty::Client,
     sts: aws_sdk_sts::Client,
     identity: Arc<OnceCell<Identity>>,
@@ -90,6 +94,8 @@ impl Clouds {
             at: place.clone(),
             iam: aws_sdk_iam::Client::new(&config),
             ec2: aws_sdk_ec2::Client::new(&config),
+            elb: aws_sdk_elasticloadbalancing::Client::new(&config),
+            elbv2: aws_sdk_elasticloadbalancingv2::Client::new(&config),
             guardduty: aws_sdk_guardduty::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
             identity: opened.identity,

@@ -115,6 +115,17 @@ pub enum Peer {
 }
 
 impl Rule {
+    /// Whether the rule lets TCP to this port in.
+    #[must_use]
+    pub fn lets_in_tcp(&self, port: i32) -> bool {
+        self.direction == Direction::In
+            && match (self.protocol.as_str(), self.ports) {
+                ("-1", _) => true,
+                ("tcp" | "6", Some((first, last))) => (first..=last).contains(&port),
+                _ => false,
+            }
+    }
+
     fn identity(&self) -> (Direction, &str, Option<(i32, i32)>, &Peer) {
         (self.direction, &self.protocol, self.ports, &self.peer)
     }

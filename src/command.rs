@@ -4,7 +4,7 @@ use crate::clock;
 use crate::incident::{Incident, News};
 use crate::ledger::LedgerError;
 use crate::ledger::key::{HoldKey, IncidentId};
-use crate::ledger::protocol::{No, NoUndo, Occasion};
+use crate::ledger::protocol::{No, NoUndo, Occasion, Seen};
 use crate::ledger::record::{Entry, IncidentRecord, Status, What};
 use crate::notify;
 use crate::operator::wire::{Acted, Command, Event, Hold, Incidents, Listed, Order, Shown};
@@ -190,12 +190,12 @@ fn keys(record: &IncidentRecord, step: Option<NonZeroUsize>) -> Result<Option<Ve
 
 async fn approve(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Obeyed, LedgerError> {
     let record = responder.ledger.get(id).await?;
-    let Some(approval) = record.approval.filter(|_| record.status == Status::Waiting) else {
+    let Some(approval) = record.approval.clone().filter(|_| record.status == Status::Waiting) else {
         return Ok(Obeyed::Wrong(format!("nothing waits for approval: it is {}", word(record.status))));
     };
-    let mut incident = Box::pin(plan_for(responder, record.incident.finding, run.until)).await;
+    let mut incident = Box::pin(plan_for(responder, record.incident.finding.clone(), run.until)).await;
     incident.news = Some(News::Approved { by: said_by(&run.worker.who) });
-    Ok(match claim(responder, run, incident, Occasion::Approve { plan: approval.plan }).await {
+    Ok(match claim(responder, run, incident, Occasion::Approve { plan: approval.plan }, Seen::early(record)).await {
         Ending::Quiet(Quiet::Known) => {
             Obeyed::Wrong("somebody decided on it meanwhile: look with \"quell show\"".to_owned())
         }

@@ -46,6 +46,12 @@ impl Ledger {
         Self { store: Store { client, table: table.to_owned() } }
     }
 
+    /// Reads what a claim will probably meet, so that it need not learn it by being refused. An incident that may be
+    /// there, and holds that may be.
+    pub async fn foresee(&self, id: &IncidentId, holds: &[HoldKey]) -> Result<Seen, LedgerError> {
+        self.store.early(id, holds).await
+    }
+
     /// Claims a finding, its settings and its place under the limits: one round trip where nobody was here before.
     pub async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError> {
         self.claim_seeing(claim, Seen::default()).await
@@ -64,7 +70,8 @@ impl Ledger {
         self.claim_seeing(&claim, Seen::incident(record)).await
     }
 
-    async fn claim_seeing(&self, claim: &Claim, mut seen: Seen) -> Result<Claimed, LedgerError> {
+    /// Claims as [`Ledger::claim`] does: one round trip also where what stands in the way was seen, and still is so.
+    pub async fn claim_seeing(&self, claim: &Claim, mut seen: Seen) -> Result<Claimed, LedgerError> {
         let mut wanted = How::Fresh;
         for attempt in 0..TRIES {
             let swap = match protocol::claim(claim, &seen) {

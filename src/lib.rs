@@ -15,6 +15,7 @@
 
 pub mod act;
 pub mod aws;
+pub mod blast;
 pub mod change;
 pub mod clock;
 pub mod cloud_error;

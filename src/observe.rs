@@ -1,5 +1,6 @@
 //! Reads what a plan is made from. Whatever can be asked side by side is.
 
+mod balancers;
 mod exposure;
 mod instance;
 mod kill_switch;
@@ -10,6 +11,8 @@ mod verify;
 use crate::aws::{Cloud, Clouds};
 use crate::cloud_error::CloudError;
 use crate::finding::{Finding, SubjectKind};
+pub use balancers::observe as balancers;
+
 use crate::observed::{Checks, KillSwitch, Observation, Observed, Verification, View};
 use futures_util::future::join;
 use std::time::{Duration, Instant};
@@ -23,6 +26,7 @@ pub const PERMISSIONS: &[&[&str]] = &[
     role::PERMISSIONS,
     instance::PERMISSIONS,
     exposure::PERMISSIONS,
+    balancers::PERMISSIONS,
     verify::PERMISSIONS,
     kill_switch::PERMISSIONS,
 ];
@@ -76,7 +80,7 @@ pub async fn observe(cloud: &Cloud, subject: &SubjectKind, view: View) -> Observ
         (View::Instance, SubjectKind::Instance { id, .. }) => {
             instance::observe(cloud, id).await.map(Observed::Instance)
         }
-        (View::Exposure, SubjectKind::Instance { id, groups }) => {
+        (View::Exposure, SubjectKind::Instance { id, groups, .. }) => {
             exposure::observe(cloud, id, groups).await.map(Observed::Exposure)
         }
         (view, subject) => Err(CloudError::unreadable("observing", &format!("{subject} has no view {view:?}"))),

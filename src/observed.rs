@@ -7,6 +7,7 @@ use crate::policy::{Response, Tags};
 use crate::setting::QuarantineFound;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 
 /// A view of a subject: what the plan of one remediation is made from.
@@ -35,7 +36,8 @@ pub type Observation = Result<Observed, CloudError>;
 pub struct UserKey {
     /// Whose key it is, as the account says; none if no user of the account has it.
     pub owner: Option<Owner>,
-    pub last_used: Option<LastUsed>,
+    /// None if it never was, or if IAM does not know; or why that could not be read, which stops nothing.
+    pub last_used: Result<Option<LastUsed>, CloudError>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +123,32 @@ pub struct Neighbour {
     /// What AWS calls its kind: `interface`, `network_load_balancer`, `lambda`, …
     pub kind: String,
     pub groups: BTreeSet<GroupId>,
+}
+
+/// The load balancers that send requests to an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Balancers {
+    pub served: BTreeSet<Served>,
+    /// Target groups that were not asked: there are more than is asked at once.
+    pub unasked: usize,
+}
+
+/// A load balancer, by name, and through which target group it sends requests to which port; a Classic Load Balancer has
+/// no target groups, and its ports are not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Served {
+    pub balancer: String,
+    pub group: Option<String>,
+    pub port: Option<i32>,
+}
+
+impl fmt::Display for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { balancer, group, port } = self;
+        let group = group.as_ref().map(|group| format!("target group {group}"));
+        let through: Vec<String> = group.into_iter().chain(port.map(|port| format!("port {port}"))).collect();
+        if through.is_empty() { f.write_str(balancer) } else { write!(f, "{balancer} ({})", through.join(", ")) }
+    }
 }
 
 /// What GuardDuty says about a finding that came in.

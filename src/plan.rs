@@ -41,6 +41,9 @@ pub struct BlastRadius {
     /// Why something could not be counted. The count is then the least it can be.
     #[serde(default)]
     pub unread: Vec<String>,
+    /// Whether what takes longer to find out is in it.
+    #[serde(default)]
+    pub is_whole: bool,
 }
 
 /// One change, and why.
@@ -131,6 +134,13 @@ impl BlastRadius {
     pub fn add(&mut self, count: usize, say: impl Into<String>) {
         self.count += count;
         self.says.push(say.into());
+    }
+
+    /// What is known of it, and what is not, a sentence each.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        let unread = self.unread.iter().map(|why| format!("Not known: {why}."));
+        self.says.iter().cloned().chain(unread).collect()
     }
 }
 

@@ -12,6 +12,7 @@ pub use quarantine::{quarantine_policy_name, session_policy_name};
 use crate::finding::{Finding, FindingType, Subject, SubjectKind};
 use crate::observed::{Observed, View};
 use crate::plan::Plan;
+use crate::setting::Setting;
 
 /// One situation, and its plan.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Remediation {
     pub covers: fn(&Finding, &SubjectKind) -> bool,
     /// What must be looked at to plan.
     pub view: View,
+    /// The settings that it is about, as far as the finding names them: who holds them is asked while they are looked at.
+    pub settings: fn(&SubjectKind) -> Vec<Setting>,
     /// Reads no clock, does no I/O, cannot fail.
     pub plan: fn(&Finding, &Subject, &Observed) -> Plan,
 }

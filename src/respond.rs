@@ -2,14 +2,15 @@
 
 use crate::act::carry_out;
 use crate::aws::{Cloud, Clouds};
+use crate::blast;
 use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
 use crate::finding::Finding;
 use crate::guard::{self, Case, Own};
 use crate::id::Place;
 use crate::incident::{Beside, Incident, News, Part};
-use crate::ledger::key::CounterKey;
-use crate::ledger::protocol::{Claim, Denied, How, Limit, Occasion};
+use crate::ledger::key::{CounterKey, HoldKey, IncidentId};
+use crate::ledger::protocol::{Claim, Denied, How, Limit, Occasion, Seen};
 use crate::ledger::record::{IncidentRecord, Worker};
 use crate::ledger::{Claimed, Ledger, LedgerError};
 use crate::look_again::look_again;
@@ -21,8 +22,11 @@ use crate::remediation::{Remediation, Route, route, told};
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
+
+/// How long looking may wait for the ledger; the claim asks it again.
+const FORESIGHT: Duration = Duration::from_secs(1);
 
 /// What a finding is answered with.
 #[derive(Debug)]
@@ -82,12 +86,32 @@ type Asked = OnceCell<Checks>;
 ///
 /// Never fails: whatever went wrong is in the incident.
 pub async fn respond(responder: &Responder, finding: Finding, run: &Run) -> Ending {
-    let incident = Box::pin(plan_for(responder, finding, run.until)).await;
+    let (incident, seen) =
+        join(Box::pin(plan_for(responder, finding.clone(), run.until)), foresee(responder, &finding)).await;
     if !incident.finding.is_named() {
         // Nothing could tell its record from another's; the guards let nothing be done about it.
         return Ending::Tell(Box::new(Story::unrecorded(incident)));
     }
-    claim(responder, run, incident, Occasion::Delivery).await
+    claim(responder, run, incident, Occasion::Delivery, seen).await
+}
+
+/// Reads, beside looking, what the claim will probably meet in the ledger. Nothing depends on it but a round trip: where
+/// nothing is looked at, it is not read either.
+async fn foresee(responder: &Responder, finding: &Finding) -> Seen {
+    let Ok(policy) = &responder.policy else { return Seen::default() };
+    let settings = |route: &Route<'_>| {
+        let is_looked_at = stops_at_telling(&policy.rule_for(finding, route.subject, None)).is_none();
+        let remediation = route.remediation.filter(|_| is_looked_at);
+        let settings = remediation.map(|remediation| (remediation.settings)(&route.subject.kind)).unwrap_or_default();
+        settings.iter().map(|setting| HoldKey::of(&route.subject.at, setting)).collect::<Vec<_>>()
+    };
+    let holds: Vec<HoldKey> = route(finding).iter().flat_map(settings).collect();
+    if holds.is_empty() {
+        return Seen::default();
+    }
+    let id = IncidentId::of(finding);
+    let seen = tokio::time::timeout(FORESIGHT, responder.ledger.foresee(&id, &holds)).await;
+    seen.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 /// Looks at every subject, and says what would be done about it.
@@ -100,11 +124,13 @@ pub async fn plan_for(responder: &Responder, finding: Finding, until: Instant) -
 }
 
 /// Takes the incident, and goes on as the ledger says. Nothing is written in AWS before this is won.
-pub async fn claim(responder: &Responder, run: &Run, incident: Incident, occasion: Occasion) -> Ending {
+///
+/// `seen` is what is known to be in the ledger, or was just before.
+pub async fn claim(responder: &Responder, run: &Run, incident: Incident, occasion: Occasion, seen: Seen) -> Ending {
     let now = clock::now();
     let limits = limits(responder, &incident, occasion, now);
     let claim = Claim { incident, by: run.worker.clone(), occasion, limits, now };
-    match in_time(run, responder.ledger.claim(&claim)).await {
+    match in_time(run, responder.ledger.claim_seeing(&claim, seen)).await {
         Ok(Claimed::Denied(Denied::OverLimit(counter))) => {
             let incident = held_back(claim.incident, &counter);
             let claim = Claim { incident, limits: Vec::new(), ..claim };
@@ -270,13 +296,22 @@ async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, asked:
     if let Some(why) = stops_at_telling(&ruling) {
         return only_told(Plan::without_steps(subject, None, NoSteps::NotCovered(why)), rule_of(&ruling));
     }
-    let plan = plan(finding, route, remediation, &observation);
+    let mut plan = plan(finding, route, remediation, &observation);
     let observed = observation.as_ref().ok();
     let principal = cloud.as_ref().and_then(Cloud::caller).and_then(Own::principal_of);
     let own = &Own { principal, ..responder.own.clone() };
     let now = clock::now();
-    let decision = guard::lowered(&Case { finding, plan: &plan, ruling: &ruling, policy, observed, checks, own, now });
-    Part { plan, decision, results: Vec::new() }
+    let decided =
+        |plan: &Plan| guard::lowered(&Case { finding, plan, ruling: &ruling, policy, observed, checks, own, now });
+    let decision = decided(&plan);
+    // Containment waits for no more than what the team wants to be sure of; a person who decides has the time.
+    match cloud {
+        Some(cloud) if decision.response < Response::Contain || has_ceiling(&ruling) => {
+            blast::complete(&cloud, &mut plan, until).await;
+            Part { decision: decided(&plan), plan, results: Vec::new() }
+        }
+        Some(_) | None => Part { plan, decision, results: Vec::new() },
+    }
 }
 
 fn only_told(plan: Plan, rule: Option<String>) -> Part {
@@ -288,6 +323,13 @@ fn stops_at_telling(ruling: &Ruling) -> Option<String> {
     match ruling {
         Ruling::Decided { response: Response::Notify, .. } => Some("the policy wants people told, no more".to_owned()),
         Ruling::Decided { .. } | Ruling::NeedsTags => None,
+    }
+}
+
+fn has_ceiling(ruling: &Ruling) -> bool {
+    match ruling {
+        Ruling::Decided { terms, .. } => terms.max_blast.is_some(),
+        Ruling::NeedsTags => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::incident::News;
 use crate::ledger::key::IncidentId;
-use crate::ledger::protocol::{No, Occasion};
+use crate::ledger::protocol::{No, Occasion, Seen};
 use crate::ledger::record::IncidentRecord;
 use crate::ledger::schedule::Due;
 use crate::ledger::{Claimed, LedgerError};
@@ -52,15 +52,15 @@ async fn take(responder: &Responder, run: &Run, id: &IncidentId, occasion: Occas
 
 /// What was begun goes on as it was planned; what could not be looked at then is looked at now.
 async fn resume(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
-    let incident = Box::pin(plan_for(responder, record.incident.finding, run.until)).await;
-    claim(responder, run, incident, Occasion::Delivery).await
+    let incident = Box::pin(plan_for(responder, record.incident.finding.clone(), run.until)).await;
+    claim(responder, run, incident, Occasion::Delivery, Seen::early(record)).await
 }
 
 /// Nobody decided in time, and the rule says to contain then: what is there now is looked at first.
 async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
-    let mut incident = Box::pin(plan_for(responder, record.incident.finding, run.until)).await;
+    let mut incident = Box::pin(plan_for(responder, record.incident.finding.clone(), run.until)).await;
     incident.news = Some(News::Approved { by: "the policy, since nobody decided in time".to_owned() });
-    claim(responder, run, incident, Occasion::Expired).await
+    claim(responder, run, incident, Occasion::Expired, Seen::early(record)).await
 }
 
 async fn abandon(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ending, LedgerError> {

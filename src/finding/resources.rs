@@ -11,8 +11,9 @@ use super::shape::{
 };
 use super::subject::SubjectKind;
 use super::tolerant::Part;
-use crate::id::{AccountId, BucketName, GroupId, InstanceId};
+use crate::id::{AccountId, BucketName, InstanceId};
 use std::collections::HashSet;
+use std::hash::Hash;
 
 /// The values of `resourceType` whose resources are read here, by AWS's and by older names.
 const READ: &[&str] = &[
@@ -82,11 +83,20 @@ fn kubernetes(details: Kubernetes) -> impl Iterator<Item = SubjectKind> {
 fn instance(details: Instance) -> Option<SubjectKind> {
     let text = details.instance_id.filter(|id| !id.trim().is_empty())?;
     let Ok(id) = InstanceId::try_from(text.as_str()) else { return Some(unknown("instance", &text)) };
-    let groups = details.network_interfaces.0.into_iter().flat_map(|interface| interface.security_groups.0);
+    let seen = details.network_interfaces.0;
+    let group_ids = seen.iter().flat_map(|interface| &interface.security_groups.0).map(|group| &group.group_id);
+    Some(SubjectKind::Instance {
+        id,
+        groups: each_once(group_ids),
+        interfaces: each_once(seen.iter().map(|interface| &interface.network_interface_id)),
+        vpcs: each_once(seen.iter().map(|interface| &interface.vpc_id)),
+    })
+}
+
+/// The ids that can be ids, in their order.
+fn each_once<'a, Id: Clone + Eq + Hash + TryFrom<&'a str>>(texts: impl Iterator<Item = &'a Option<String>>) -> Vec<Id> {
     let mut seen = HashSet::new();
-    let groups =
-        groups.filter_map(|group| GroupId::try_from(group.group_id?).ok()).filter(|id| seen.insert(id.clone()));
-    Some(SubjectKind::Instance { id, groups: groups.collect() })
+    texts.filter_map(|text| Id::try_from(text.as_deref()?).ok()).filter(|id| seen.insert(id.clone())).collect()
 }
 
 fn container(details: Container) -> Option<SubjectKind> {

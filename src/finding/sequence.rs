@@ -208,7 +208,10 @@ fn bucket(uid: &str) -> SubjectKind {
 
 fn instance(uid: &str) -> SubjectKind {
     let id = InstanceId::try_from(tail(uid));
-    id.map_or_else(|_| unknown("instance", uid), |id| SubjectKind::Instance { id, groups: Vec::new() })
+    id.map_or_else(
+        |_| unknown("instance", uid),
+        |id| SubjectKind::Instance { id, groups: Vec::new(), interfaces: Vec::new(), vpcs: Vec::new() },
+    )
 }
 
 /// A subject at the place it names, else at the finding's.

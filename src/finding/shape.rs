@@ -86,7 +86,9 @@ pub(super) struct Instance {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Interface {
+    pub network_interface_id: Option<String>,
     pub security_groups: List<Group>,
+    pub vpc_id: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

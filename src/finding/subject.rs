@@ -1,7 +1,8 @@
 //! The things a finding can be about.
 
 use crate::id::{
-    AccessKeyId, AccountId, BucketName, GroupId, InstanceId, Place, RoleName, SessionName, UniqueId, UserName,
+    AccessKeyId, AccountId, BucketName, GroupId, InstanceId, InterfaceId, Place, RoleName, SessionName, UniqueId,
+    UserName, VpcId,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -53,10 +54,14 @@ pub enum SubjectKind {
         text: String,
     },
 
-    /// An instance. `groups` is what the finding saw: a hint of what to read, never of what to change.
+    /// An instance. The rest is what the finding saw of it: hints of what to read, never of what to change.
     Instance {
         id: InstanceId,
         groups: Vec<GroupId>,
+        #[serde(default)]
+        interfaces: Vec<InterfaceId>,
+        #[serde(default)]
+        vpcs: Vec<VpcId>,
     },
     Bucket {
         name: BucketName,

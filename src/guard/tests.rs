@@ -49,7 +49,7 @@ impl Story {
         let resource = json!({ "accessKeyDetails": {
             "userType": "IAMUser", "userName": "ann", "principalId": "AIDA1", "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
         }});
-        let seen = Observed::UserKey(UserKey { owner: Some(owner), last_used: None });
+        let seen = Observed::UserKey(UserKey { owner: Some(owner), last_used: Ok(None) });
         Self::new("UnauthorizedAccess:IAMUser/TorIPCaller", &resource, seen)
     }
 

@@ -24,6 +24,8 @@ pub struct Seen {
     pub holds: BTreeMap<HoldKey, Hold>,
     /// Counters that are at their limit.
     pub full: BTreeSet<CounterKey>,
+    /// It was read some time before: good enough to write on, since a write verifies it, and not to turn anybody away.
+    pub is_early: bool,
 }
 
 impl Seen {
@@ -32,9 +34,16 @@ impl Seen {
         Self { incident: Some(record), ..Self::default() }
     }
 
+    /// What was read before looking and planning, which takes its time.
+    #[must_use]
+    pub fn early(record: IncidentRecord) -> Self {
+        Self { is_early: true, ..Self::incident(record) }
+    }
+
     /// Takes in what stood in the way of a swap.
     pub fn learn(&mut self, there: Self) {
-        let Self { incident, holds, full } = there;
+        let Self { incident, holds, full, is_early: _ } = there;
+        self.is_early = false;
         self.incident = incident.or(self.incident.take());
         self.holds.extend(holds);
         self.full.extend(full);

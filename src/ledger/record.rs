@@ -222,11 +222,9 @@ impl IncidentRecord {
     /// Whether people were told that the last try failed, with this verdict.
     #[must_use]
     pub fn failed_as(&self, verdict: Verdict) -> bool {
-        let last = self.history.iter().rev().find_map(|entry| match entry.what {
-            What::Finished { verdict } => Some(verdict),
-            _ => None,
-        });
-        self.failures > 0 && self.told.is_some() && last == Some(verdict)
+        let finished = |entry: &&Entry| matches!(entry.what, What::Finished { .. });
+        let last = self.history.iter().rfind(finished).map(|entry| &entry.what);
+        self.failures > 0 && self.told.is_some() && last == Some(&What::Finished { verdict })
     }
 
     /// The settings to give back, last in first out.

@@ -13,17 +13,26 @@ use crate::cloud_error::{CloudError, Kind};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, CancellationReason, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    Update,
 };
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A transaction's Put and Update need the permissions of their single kin ("Using IAM with DynamoDB transactions").
-pub const PERMISSIONS: &[&str] =
-    &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"];
+pub const PERMISSIONS: &[&str] = &[
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "dynamodb:UpdateItem",
+];
 
 const MOST_ITEMS: usize = 100;
+const LONGEST_KEY: usize = 1024;
 /// DynamoDB counts 4 MB; the rest is for keys and names.
 const MOST_BYTES: usize = 3_900_000;
 
@@ -149,6 +158,27 @@ impl Store {
         Ok(())
     }
 
+    /// Reads an incident and holds at once, those that there are.
+    pub async fn early(&self, id: &IncidentId, holds: &[HoldKey]) -> Result<Seen, LedgerError> {
+        let keys = holds.iter().map(item::hold_key).chain([item::incident_key(id)]);
+        let keys: BTreeSet<String> = keys.filter(|key| key.len() <= LONGEST_KEY).take(MOST_ITEMS).collect();
+        let keys = keys.iter().map(|key| item::key_of(key, item::HEAD)).collect();
+        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let keys = keys.map_err(|error| unreadable("dynamodb:BatchGetItem", &error))?;
+        let answer = self.client.batch_get_item().request_items(&self.table, keys).send().await;
+        let answer = answer.map_err(|error| CloudError::new("dynamodb:BatchGetItem", &error))?;
+        let mut seen = Seen { is_early: true, ..Seen::default() };
+        for item in answer.responses().and_then(|tables| tables.get(&self.table)).into_iter().flatten() {
+            if item::text_of(item, item::PARTITION).starts_with(item::INCIDENT) {
+                seen.incident = Some(self.whole(item).await?);
+            } else {
+                let hold: Hold = self.whole(item).await?;
+                seen.holds.insert(hold.key.clone(), hold);
+            }
+        }
+        Ok(seen)
+    }
+
     /// Reads an incident; none if there is no such.
     pub async fn incident(&self, id: &IncidentId) -> Result<Option<IncidentRecord>, LedgerError> {
         self.read(&item::incident_key(id)).await
@@ -245,7 +275,7 @@ fn incident_id(item: &Item) -> Option<IncidentId> {
 
 fn fits(items: &Items) -> Result<(), LedgerError> {
     let key = item::text_of(&items.head, item::PARTITION);
-    if key.len() <= 1024 { Ok(()) } else { Err(LedgerError::TooLarge { what: format!("the key {key}") }) }
+    if key.len() <= LONGEST_KEY { Ok(()) } else { Err(LedgerError::TooLarge { what: format!("the key {key}") }) }
 }
 
 fn size(items: &Items) -> usize {

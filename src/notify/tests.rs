@@ -92,7 +92,12 @@ fn instance_plan(interfaces: &[&'static str]) -> Plan {
         let change = Change { setting, from: groups(id("sg-0aa1")), to: groups(id("sg-0dead")) };
         Step::new(change, "Only the quarantine group stays, so nothing gets in or out.")
     };
-    let subject = subject(SubjectKind::Instance { id: id("i-0c10c2c7863d1a356"), groups: Vec::new() });
+    let subject = subject(SubjectKind::Instance {
+        id: id("i-0c10c2c7863d1a356"),
+        groups: Vec::new(),
+        interfaces: Vec::new(),
+        vpcs: Vec::new(),
+    });
     let steps = interfaces.iter().map(step).collect();
     Plan { stages: vec![steps], ..Plan::new(&subject, "compromised-instance") }
         .residual(["Connections that are open now may stay open."])

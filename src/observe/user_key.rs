@@ -22,13 +22,13 @@ pub async fn observe(cloud: &Cloud, named: &UserName, key: &AccessKeyId) -> Resu
         // We may not ask whose key it is. One that the named user has is theirs; of any other nothing is known, above all
         // not that it is gone.
         (Ok(Some(owner)), Err(error)) if error.kind == Kind::Refused => {
-            Ok(UserKey { owner: Some(owner), last_used: None })
+            Ok(UserKey { owner: Some(owner), last_used: Err(error) })
         }
         (_, Err(error)) => Err(error),
         (_, Ok((Some(user), last_used))) if user != *named => {
-            Ok(UserKey { owner: owner(cloud, &user, key).await?, last_used })
+            Ok(UserKey { owner: owner(cloud, &user, key).await?, last_used: Ok(last_used) })
         }
-        (said, Ok((_, last_used))) => Ok(UserKey { owner: said?, last_used }),
+        (said, Ok((_, last_used))) => Ok(UserKey { owner: said?, last_used: Ok(last_used) }),
     }
 }
 

@@ -153,7 +153,7 @@ fn is_same(ours: &Subject, theirs: &Subject) -> bool {
     let same_place = ours.at.account == theirs.at.account;
     same_place
         && match (&ours.kind, &theirs.kind) {
-            (SubjectKind::Instance { id, groups: _ }, SubjectKind::Instance { id: other, groups: _ }) => id == other,
+            (SubjectKind::Instance { id, .. }, SubjectKind::Instance { id: other, .. }) => id == other,
             (
                 SubjectKind::RoleSession { role, role_id, session, key: _ },
                 SubjectKind::RoleSession { role: other_role, role_id: other_id, session: other_session, key: _ },

@@ -7,10 +7,11 @@ use super::exit::{Exit, Failure};
 use super::report::{Entry, Report, Section, Tone};
 use super::words::{about, count, steps};
 use crate::aws::{Cloud, Clouds};
+use crate::blast;
 use crate::cloud_error::{CloudError, Kind};
 use crate::finding::{Finding, Subject};
 use crate::observe::observe;
-use crate::observed::{Observation, Observed};
+use crate::observed::Observed;
 use crate::plan::{Manual, NoSteps, Plan};
 use crate::policy::{Decision, Policy, Response};
 use crate::remediation::{Remediation, Route, route, told};
@@ -51,9 +52,11 @@ pub async fn plan(common: &Common, event: &Event) -> Result<Report, Failure> {
 async fn look(clouds: &Clouds, policy: &Policy, finding: &Finding, route: Route<'_>) -> Part {
     let Route { subject, remediation } = route;
     let Some(remediation) = remediation else { return part(policy, finding, subject, told(finding, subject), None) };
-    match observed(clouds, finding, subject, remediation).await {
-        Ok(observed) => {
-            let plan = (remediation.plan)(finding, subject, &observed);
+    let until = Instant::now() + PATIENCE;
+    match observed(clouds, finding, subject, remediation, until).await {
+        Ok((cloud, observed)) => {
+            let mut plan = (remediation.plan)(finding, subject, &observed);
+            blast::complete(&cloud, &mut plan, until).await;
             part(policy, finding, subject, plan, Some(&observed))
         }
         Err(error) => {
@@ -64,12 +67,17 @@ async fn look(clouds: &Clouds, policy: &Policy, finding: &Finding, route: Route<
 }
 
 /// Looks with the operator's credentials, which must be those of the subject's account.
-async fn observed(clouds: &Clouds, finding: &Finding, subject: &Subject, remediation: &Remediation) -> Observation {
-    let until = Instant::now() + PATIENCE;
+async fn observed(
+    clouds: &Clouds,
+    finding: &Finding,
+    subject: &Subject,
+    remediation: &Remediation,
+    until: Instant,
+) -> Result<(Cloud, Observed), CloudError> {
     let cloud: Cloud = clouds.at(&subject.at, &finding.id, until).await?;
     let looking = try_join(cloud.verify_identity(), observe(&cloud, &subject.kind, remediation.view));
     let ((), observed) = looking.await?;
-    Ok(observed)
+    Ok((cloud, observed))
 }
 
 fn unseen(error: &CloudError) -> NoSteps {
@@ -122,6 +130,7 @@ fn of_part(part: &Part, number: usize) -> Vec<Section> {
     }
     sections.extend(Section::commands("  The same by hand", part.commands()));
     sections.extend(Section::commands("  To undo it", part.undo_commands()));
+    sections.extend(Section::listed("  What else stops", &plan.blast.sentences()));
     sections.extend(Section::listed("  Notes", &plan.notes));
     sections.extend(Section::listed("  What this does not stop", &plan.residual));
     sections.extend(by_people(&plan.manual));

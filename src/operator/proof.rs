@@ -25,9 +25,9 @@ const QUESTION: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 /// The header that carries the order, and that the signature covers beside the host.
 const ORDER: &str = "x-quell-order";
 
-const GOOD_FOR: Duration = Duration::from_secs(60);
+const GOOD_FOR: Duration = Duration::from_mins(1);
 
-/// SigV4 leaves only these as they are ("Create a signed AWS API request", the function `UriEncode`).
+/// `SigV4` leaves only these as they are ("Create a signed AWS API request", the function `UriEncode`).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The parts of a presigned request that the function cannot know by itself. Whatever else it says is the function's own

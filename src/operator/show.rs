@@ -61,6 +61,7 @@ fn of_part(part: &Part, number: usize) -> Vec<Section> {
     if !entries.is_empty() {
         sections.extend([Section::Heading("  Steps".to_owned()), Section::List(entries)]);
     }
+    sections.extend(Section::listed("  What else stops", &plan.blast.sentences()));
     sections
 }
 

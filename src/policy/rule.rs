@@ -156,7 +156,12 @@ pub(super) mod tests {
         let text = |text: &str| text.to_owned();
         let account = AccountId::try_from("012345678901").unwrap();
         let at = Place { partition: Partition::Aws, account, region: Region::try_from("eu-west-1").unwrap() };
-        let instance = SubjectKind::Instance { id: InstanceId::try_from("i-0a1b").unwrap(), groups: Vec::new() };
+        let instance = SubjectKind::Instance {
+            id: InstanceId::try_from("i-0a1b").unwrap(),
+            groups: Vec::new(),
+            interfaces: Vec::new(),
+            vpcs: Vec::new(),
+        };
         let subject = Subject { at: at.clone(), kind: instance };
         let finding = Finding {
             id: FindingId::try_from("0123").unwrap(),

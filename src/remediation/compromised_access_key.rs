@@ -16,9 +16,10 @@
 use super::quarantine::{deny_all, quarantine_policy_name};
 use super::{CREDENTIAL_TYPES, Remediation};
 use crate::change::{Change, KeyStatus, Value};
+use crate::cloud_error::CloudError;
 use crate::finding::{Finding, Subject, SubjectKind};
-use crate::id::AccessKeyId;
-use crate::observed::{Observed, Owner, UserKey, View};
+use crate::id::{AccessKeyId, UserName};
+use crate::observed::{LastUsed, Observed, Owner, UserKey, View};
 use crate::plan::{BlastRadius, Manual, NoSteps, Plan, Step};
 use crate::setting::{AccessKeyStatus, InlinePolicy, Principal, Setting};
 
@@ -27,6 +28,7 @@ pub const REMEDIATION: Remediation = Remediation {
     finding_types: CREDENTIAL_TYPES,
     covers: |_, subject| matches!(subject, SubjectKind::UserKey { .. }),
     view: View::UserKey,
+    settings,
     plan,
 };
 
@@ -45,22 +47,26 @@ fn plan(_: &Finding, subject: &Subject, observed: &Observed) -> Plan {
         return plan;
     };
     let Some(owner) = owner else { return no_such_key(plan, key) };
-    let mut plan = Plan { stages: vec![steps(owner, key)], blast: blast(owner), ..plan }.residual(RESIDUAL);
+    let mut plan = Plan { stages: vec![steps(owner, key)], blast: blast(owner, last_used), ..plan }.residual(RESIDUAL);
     if owner.user != *user {
         plan.notes
             .push(format!("The finding names user {user}, but the account says that the key is {}'s.", owner.user));
     }
-    if let Some(used) = last_used {
-        let at = used.at.as_deref().unwrap_or("an unknown time");
-        plan.notes.push(format!("The key was last used at {at} with {} in {}.", used.service, used.region));
-    }
     plan.manual([sessions_of(key)])
 }
 
-/// The deny policy is on the user, not on the key.
-fn blast(owner: &Owner) -> BlastRadius {
+/// The deny policy is on the user, not on the key. The last use tells who misses the key, or what the attacker did with it.
+fn blast(owner: &Owner, last_used: &Result<Option<LastUsed>, CloudError>) -> BlastRadius {
     let Owner { user, other_keys, .. } = owner;
     let mut blast = BlastRadius::default();
+    blast.says.push(match last_used {
+        Ok(Some(LastUsed { service, region, at })) => {
+            let at = at.as_deref().unwrap_or("an unknown time");
+            format!("The key was last used at {at}, with {service} in {region}.")
+        }
+        Ok(None) => "IAM knows of no use of the key.".to_owned(),
+        Err(error) => format!("When the key was last used is not known: {error}."),
+    });
     blast.add(0, format!("All that user {user} does stops, sign-in to the console included."));
     if !other_keys.is_empty() {
         let keys: Vec<String> = other_keys.iter().map(ToString::to_string).collect();
@@ -69,21 +75,29 @@ fn blast(owner: &Owner) -> BlastRadius {
     blast
 }
 
+fn settings(subject: &SubjectKind) -> Vec<Setting> {
+    let SubjectKind::UserKey { user, key } = subject else { return Vec::new() };
+    vec![status(user, key), policy(user)]
+}
+
+fn status(user: &UserName, key: &AccessKeyId) -> Setting {
+    Setting::AccessKeyStatus(AccessKeyStatus { user: user.clone(), key: key.clone() })
+}
+
+fn policy(user: &UserName) -> Setting {
+    let principal = Principal::User(user.clone());
+    Setting::InlinePolicy(InlinePolicy { principal, name: quarantine_policy_name() })
+}
+
 fn steps(owner: &Owner, key: &AccessKeyId) -> Vec<Step> {
-    let user = owner.user.clone();
-    let status = Setting::AccessKeyStatus(AccessKeyStatus { user: user.clone(), key: key.clone() });
-    let policy = InlinePolicy { principal: Principal::User(user), name: quarantine_policy_name() };
+    let status = status(&owner.user, key);
     vec![
         Step::new(
             Change { setting: status, from: Value::Status(owner.status), to: Value::Status(KeyStatus::Inactive) },
             "whoever holds the key can no longer sign with it",
         ),
         Step::new(
-            Change {
-                setting: Setting::InlinePolicy(policy),
-                from: owner.quarantine.clone(),
-                to: Value::Document(deny_all()),
-            },
+            Change { setting: policy(&owner.user), from: owner.quarantine.clone(), to: Value::Document(deny_all()) },
             "sessions minted from the key die with it, and nobody turns it on again as this user",
         ),
     ]
@@ -118,7 +132,7 @@ mod tests {
             path: "/".to_owned(),
             tags: BTreeMap::new(),
         });
-        check(&plan(&finding, subject(&finding), &Observed::UserKey(UserKey { owner, last_used: None })), expect);
+        check(&plan(&finding, subject(&finding), &Observed::UserKey(UserKey { owner, last_used: Ok(None) })), expect);
     }
 
     #[test]

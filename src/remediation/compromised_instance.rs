@@ -15,7 +15,7 @@
 use super::{Remediation, matches};
 use crate::change::{Change, GroupRef, Value};
 use crate::finding::{Finding, ResourceRole, Subject, SubjectKind};
-use crate::id::VpcId;
+use crate::id::{InterfaceId, VpcId};
 use crate::observed::{Instance, Interface, Observed, View};
 use crate::plan::{BlastRadius, Limit, Manual, NoSteps, Plan, Step};
 use crate::policy::Response;
@@ -27,6 +27,7 @@ pub const REMEDIATION: Remediation = Remediation {
     finding_types: &["*:EC2/*", "*:Runtime/*"],
     covers,
     view: View::Instance,
+    settings,
     plan,
 };
 
@@ -89,6 +90,19 @@ fn plan(finding: &Finding, subject: &Subject, observed: &Observed) -> Plan {
     plan.manual(manual(instance))
 }
 
+fn settings(subject: &SubjectKind) -> Vec<Setting> {
+    let SubjectKind::Instance { interfaces, vpcs, .. } = subject else { return Vec::new() };
+    vpcs.iter().map(group_in).chain(interfaces.iter().map(groups_of)).collect()
+}
+
+fn group_in(vpc: &VpcId) -> Setting {
+    Setting::QuarantineGroup(QuarantineGroup { vpc: vpc.clone() })
+}
+
+fn groups_of(interface: &InterfaceId) -> Setting {
+    Setting::InterfaceGroups(InterfaceGroups { interface: interface.clone() })
+}
+
 /// The steps, sorted by whether interfaces must wait for them.
 #[derive(Default)]
 struct Isolation {
@@ -113,7 +127,7 @@ impl Isolation {
     }
 
     fn vpc(&mut self, instance: &Instance, vpc: &VpcId, interfaces: &[&Interface]) {
-        let setting = Setting::QuarantineGroup(QuarantineGroup { vpc: vpc.clone() });
+        let setting = group_in(vpc);
         let empty = || Value::Rules(BTreeSet::new());
         let moves = |group: &GroupRef| interfaces.iter().map(|interface| moved(interface, group)).collect::<Vec<_>>();
         match instance.quarantine.get(vpc) {
@@ -152,7 +166,7 @@ fn by_vpc(interfaces: &[Interface]) -> BTreeMap<&VpcId, Vec<&Interface>> {
 
 fn moved(interface: &Interface, group: &GroupRef) -> Step {
     let change = Change {
-        setting: Setting::InterfaceGroups(InterfaceGroups { interface: interface.id.clone() }),
+        setting: groups_of(&interface.id),
         from: Value::Groups(interface.groups.iter().cloned().map(GroupRef::Id).collect()),
         to: Value::only(group.clone()),
     };
@@ -173,13 +187,11 @@ const PART_OF: [(&str, &str); 7] = [
 
 const KUBERNETES: &str = "kubernetes.io/cluster/";
 
-/// What the instance is a part of, as its tags say. Load balancers are deliberately absent: they know their targets by
-/// instance, address or port, and finding those takes further reads one after the other.
+/// What the instance is a part of, as its tags say. Its load balancers are found out later ([`crate::blast`]).
 fn blast(instance: &Instance) -> BlastRadius {
     let mut blast = BlastRadius::default();
     let id = &instance.id;
-    let nobody = "nobody reaches what it serves, load balancers included, and it reaches nobody";
-    blast.add(0, format!("Instance {id} keeps running, but {nobody}."));
+    blast.add(0, format!("Instance {id} keeps running, but nobody reaches what it serves, and it reaches nobody."));
     let marked = PART_OF.iter().filter_map(|(tag, what)| Some((*what, instance.tags.get(*tag)?.as_str())));
     let kubernetes = instance.tags.keys().filter_map(|tag| tag.strip_prefix(KUBERNETES));
     let wholes: BTreeSet<_> = marked.chain(kubernetes.map(|name| ("EKS cluster", name))).collect();
@@ -224,7 +236,7 @@ mod tests {
     use super::super::check::{check, finding, group, subject};
     use super::*;
     use crate::change::{Direction, Peer, Rule};
-    use crate::id::{GroupId, InterfaceId};
+    use crate::id::GroupId;
     use crate::setting::QuarantineFound;
 
     fn interface(n: u8, vpc: &str, groups: &[&str]) -> Interface {

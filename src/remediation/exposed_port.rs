@@ -12,7 +12,7 @@
 //! Rules for narrower networks, other groups or prefix lists stay. Connections that are open already live on.
 
 use super::Remediation;
-use crate::change::{Change, Direction, Peer, Rule, Value};
+use crate::change::{Change, Peer, Rule, Value};
 use crate::finding::{Finding, ResourceRole, Subject, SubjectKind};
 use crate::id::GroupId;
 use crate::observed::{Exposure, Interface, Neighbour, Observed, View};
@@ -33,6 +33,7 @@ pub const REMEDIATION: Remediation = Remediation {
         finding.role != Some(ResourceRole::Actor) && matches!(subject, SubjectKind::Instance { .. })
     },
     view: View::Exposure,
+    settings,
     plan,
 };
 
@@ -74,20 +75,25 @@ fn plan(finding: &Finding, subject: &Subject, observed: &Observed) -> Plan {
     Plan { stages: vec![steps], notes, blast, ..plan.clone() }.residual(RESIDUAL).manual(manual)
 }
 
+fn settings(subject: &SubjectKind) -> Vec<Setting> {
+    let SubjectKind::Instance { groups, .. } = subject else { return Vec::new() };
+    groups.iter().map(rules_of).collect()
+}
+
+fn rules_of(group: &GroupId) -> Setting {
+    Setting::IngressRules(IngressRules { group: group.clone() })
+}
+
 fn step(finding: &Finding, exposure: &Exposure, group: &GroupId, rules: &BTreeSet<Rule>) -> Option<Step> {
     let ports = ports_behind(finding, exposure, group);
-    let opens = |rule: &&Rule| is_world(&rule.peer) && ports.iter().any(|port| covers(rule, *port));
+    let opens = |rule: &&Rule| is_world(&rule.peer) && ports.iter().any(|port| rule.lets_in_tcp(i32::from(*port)));
     let from: BTreeSet<Rule> = rules.iter().filter(opens).cloned().collect();
     if from.is_empty() {
         return None;
     }
     // A part that a rule of its own opens already is not ours to open, nor to close when this is undone.
     let kept = from.iter().flat_map(|rule| without_ports(rule, &ports)).filter(|part| !rules.contains(part));
-    let change = Change {
-        setting: Setting::IngressRules(IngressRules { group: group.clone() }),
-        to: Value::Rules(kept.collect()),
-        from: Value::Rules(from),
-    };
+    let change = Change { setting: rules_of(group), to: Value::Rules(kept.collect()), from: Value::Rules(from) };
     Some(Step::new(change, format!("port {} of {} is no longer open to the world", listed(&ports), exposure.id)))
 }
 
@@ -156,23 +162,14 @@ fn is_world(peer: &Peer) -> bool {
     }
 }
 
-/// Whether the rule lets TCP to the port in. The attacks this is for (SSH, RDP, WinRM, probes) are all TCP.
-fn covers(rule: &Rule, port: u16) -> bool {
-    let port = i32::from(port);
-    rule.direction == Direction::In
-        && match (rule.protocol.as_str(), rule.ports) {
-            ("-1", _) => true,
-            ("tcp" | "6", Some((first, last))) => (first..=last).contains(&port),
-            _ => false,
-        }
-}
-
 /// What the rule opens besides these ports, as rules with the same description and tags.
 fn without_ports(rule: &Rule, ports: &BTreeSet<u16>) -> Vec<Rule> {
     ports.iter().fold(vec![rule.clone()], |parts, port| {
         parts
             .iter()
-            .flat_map(|part| if covers(part, *port) { without_port(part, *port) } else { vec![part.clone()] })
+            .flat_map(
+                |part| if part.lets_in_tcp(i32::from(*port)) { without_port(part, *port) } else { vec![part.clone()] },
+            )
             .collect()
     })
 }
@@ -199,7 +196,7 @@ fn without_port(rule: &Rule, port: u16) -> Vec<Rule> {
 
 /// A managed prefix list may hold 0.0.0.0/0; that is for people to see.
 fn prefix_lists(finding: &Finding, exposure: &Exposure) -> Vec<String> {
-    let opens = |rule: &Rule| finding.ports.iter().any(|local| covers(rule, local.port));
+    let opens = |rule: &Rule| finding.ports.iter().any(|local| rule.lets_in_tcp(i32::from(local.port)));
     let lists = exposure.rules.values().flatten().filter(|rule| opens(rule)).filter_map(|rule| match &rule.peer {
         Peer::PrefixList(id) => Some(id.clone()),
         Peer::Network(_) | Peer::Group { .. } | Peer::Unknown => None,
@@ -233,6 +230,7 @@ fn listed(ports: &BTreeSet<u16>) -> String {
 mod tests {
     use super::super::check::{check, finding, group, subject};
     use super::*;
+    use crate::change::Direction;
     use crate::finding::LocalPort;
     use crate::observed::Neighbours;
     use std::collections::BTreeMap;

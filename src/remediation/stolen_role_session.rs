@@ -26,6 +26,7 @@ pub const REMEDIATION: Remediation = Remediation {
     finding_types: CREDENTIAL_TYPES,
     covers: |_, subject| matches!(subject, SubjectKind::RoleSession { .. }),
     view: View::Role,
+    settings,
     plan,
 };
 
@@ -73,11 +74,20 @@ fn blast(session: &SessionName, seen: &Role) -> BlastRadius {
     blast
 }
 
+fn settings(subject: &SubjectKind) -> Vec<Setting> {
+    let SubjectKind::RoleSession { role, session, .. } = subject else { return Vec::new() };
+    vec![policy(role, session)]
+}
+
+fn policy(role: &RoleName, session: &SessionName) -> Setting {
+    let principal = Principal::Role(role.clone());
+    Setting::InlinePolicy(InlinePolicy { principal, name: session_policy_name(session) })
+}
+
 fn step(role: &RoleName, role_id: &UniqueId, session: &SessionName, seen: &Role) -> Step {
-    let policy = InlinePolicy { principal: Principal::Role(role.clone()), name: session_policy_name(session) };
     Step::new(
         Change {
-            setting: Setting::InlinePolicy(policy),
+            setting: policy(role, session),
             from: seen.session_policy.clone(),
             to: Value::Document(deny_session(role_id, session)),
         },

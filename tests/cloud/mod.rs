@@ -13,6 +13,7 @@
 )]
 
 mod account;
+mod balancers;
 mod call;
 mod denial;
 mod difference;

@@ -62,11 +62,10 @@ impl Refusal {
             (Refusal::Unavailable, Query | RestXml) => (503, "ServiceUnavailable"),
             (Refusal::Unavailable, Json | RestJson) => (503, "ServiceUnavailableException"),
             (Refusal::BadKey, Query) => (403, "InvalidClientTokenId"),
-            (Refusal::BadKey, Ec2) => (401, "AuthFailure"),
+            (Refusal::BadKey | Refusal::BadSignature, Ec2) => (401, "AuthFailure"),
             (Refusal::BadKey, Json) => (400, "UnrecognizedClientException"),
             (Refusal::BadKey, RestJson) => (403, "UnrecognizedClientException"),
             (Refusal::BadKey, RestXml) => (403, "InvalidAccessKeyId"),
-            (Refusal::BadSignature, Ec2) => (401, "AuthFailure"),
             (Refusal::BadSignature, Json | RestJson) => (403, "InvalidSignatureException"),
             (Refusal::BadSignature, Query | RestXml) => (403, "SignatureDoesNotMatch"),
         }

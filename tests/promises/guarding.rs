@@ -3,6 +3,7 @@
 use crate::cloud::{Fault, Refusal, Rule};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
+use crate::story::works;
 use crate::taking_back::verdict;
 use serde_json::{Value, json};
 
@@ -135,6 +136,99 @@ async fn what_else_would_stop_is_shown_and_more_than_the_rule_allows_is_asked() 
     let event = quell.event(&read(KEY));
     check(&quell, event, "waiting-for-approval", &["other things would stop, the rule allows 0 without a person"])
         .await;
+}
+
+/// The web instance behind three load balancers, and one that has nothing to do with it.
+async fn balanced(quell: &Rehearsal) {
+    let real = |id: &str| quell.account.real(id).to_owned();
+    let (subnet, vpc) = (real("subnet-0a1b2c3d4e5f60020"), real("vpc-0a1b2c3d4e5f60010"));
+    let (web, bastion) = (real("i-0a1b2c3d4e5f60718"), real("i-0b1b2c3d4e5f60718"));
+    quell.cloud.balance("front", &subnet, &vpc, 443, "instance", &[&bastion, &web]).await;
+    quell.cloud.balance("inner", &subnet, &vpc, 8080, "ip", &["10.0.2.10"]).await;
+    quell.cloud.balance_as_of_old("old", &subnet, &web).await;
+    quell.cloud.balance("other", &subnet, &vpc, 22, "instance", &[&bastion]).await;
+}
+
+const LOST: &str = "Load balancers send it requests, and lose it: front (target group front-443, port 443), \
+                    inner (target group inner-8080, port 8080), old.";
+
+#[tokio::test]
+async fn load_balancers_are_told_without_delaying_containment_and_count_where_the_rule_has_a_ceiling() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    balanced(&quell).await;
+    quell.cloud.forget_calls();
+    assert_eq!(verdict(&quell.deliver(&read("instance_talks_to_c2")).await), "contained");
+    assert!(quell.email().contains(LOST), "{}", quell.email());
+    let calls = quell.calls();
+    let asked = calls.iter().filter(|call| call.service == "elasticloadbalancing").map(|call| call.start).min();
+    let moved = calls.iter().filter(|call| call.operation == "ModifyNetworkInterfaceAttribute").map(|call| call.end);
+    assert!(asked > moved.max(), "{calls:#?}");
+
+    let ceiling = |most: u8| CONTAIN.replace("response", &format!("max_blast = {most}\nresponse"));
+    let quell = Rehearsal::of(&ceiling(2)).await;
+    balanced(&quell).await;
+    let event = quell.event(&read("instance_talks_to_c2"));
+    let says = ["3 other things would stop, the rule allows 2 without a person", LOST];
+    check(&quell, event, "waiting-for-approval", &says).await;
+    quell.cloud.forget_calls();
+    // What was looked at for the plan is not looked at again for the message.
+    let approved = quell.order_about("approve", "49f8ace915ec5c661c8d751b77f90ac6", 10).await;
+    assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
+    let groups = quell.calls().iter().filter(|call| call.operation == "DescribeTargetGroups").count();
+    assert_eq!((groups, quell.email().contains(LOST)), (1, true), "{}", quell.email());
+
+    let quell = Rehearsal::of(&ceiling(3)).await;
+    balanced(&quell).await;
+    assert_eq!(verdict(&quell.deliver(&read("instance_talks_to_c2")).await), "contained", "{}", quell.email());
+    assert_eq!(verdict(&quell.deliver(&read("ssh_brute_force_against_us")).await), "contained", "{}", quell.email());
+    let lost = "Load balancers send it requests, and lose it: other (target group other-22, port 22).";
+    assert!(quell.email().contains(lost), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn load_balancers_that_cannot_all_be_asked_are_told_as_not_known() {
+    let ceiling = CONTAIN.replace("response", "max_blast = 100\nresponse");
+    for (policy, end, says) in [
+        (CONTAIN, "contained", "Not known: which load balancers send it requests: elasticloadbalancing:Describe"),
+        (ceiling.as_str(), "waiting-for-approval", "what else would stop is not known: which load balancers"),
+    ] {
+        let quell = Rehearsal::of(policy).await;
+        quell.cloud.inject(Rule::on("elasticloadbalancing:*", Fault::Refuse(Refusal::Denied)));
+        assert_eq!(verdict(&quell.deliver(&read("instance_mines_bitcoin")).await), end, "{}", quell.email());
+        assert!(quell.email().contains(says), "{}", quell.email());
+    }
+    let quell = Rehearsal::of(CONTAIN).await;
+    let real = |id: &str| quell.account.real(id).to_owned();
+    let (subnet, vpc) = (real("subnet-0a1b2c3d4e5f60020"), real("vpc-0a1b2c3d4e5f60010"));
+    let group = quell.cloud.balance("front", &subnet, &vpc, 443, "instance", &[]).await;
+    quell.cloud.target_groups(&group, &vpc, 1000..1026).await;
+    quell.cloud.forget_calls();
+    assert_eq!(verdict(&quell.deliver(&read("instance_mines_bitcoin")).await), "contained");
+    let asked = quell.calls().iter().filter(|call| call.operation == "DescribeTargetHealth").count();
+    assert_eq!(asked, 24);
+    let says = "Not known: 3 more target groups were not asked for their targets.";
+    assert!(quell.email().contains(says), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_key_is_told_with_what_else_stops() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let ann = quell.account.credentials("AKIAIOSFODNN7EXAMPLE");
+    assert!(works(&quell.cloud, ann).await);
+    let event = quell.event(&read(KEY));
+    assert_eq!(verdict(&quell.handle(event, 0).await), "contained");
+    let email = quell.email();
+    let stops = email.split("\nWHAT ELSE STOPS\n").nth(1).unwrap_or_default();
+    assert!(stops.lines().next().is_some_and(|line| line.contains("The key was last used at 20")), "{email}");
+    assert!(stops.contains(", with sts in eu-west-1."), "{email}");
+}
+
+#[tokio::test]
+async fn the_management_accounts_root_user_is_told_of_and_left() {
+    // Which roles AWS lets nobody change is shown with containment.
+    let quell = Rehearsal::of(&format!("[organization]\nmanagement_account = '111122223333'\n{CONTAIN}")).await;
+    let event = quell.event(&read("root_credentials_used"));
+    check(&quell, event, "told", &["root user of account 111122223333"]).await;
 }
 
 #[tokio::test]

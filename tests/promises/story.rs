@@ -175,7 +175,7 @@ fn end(answer: &Value, body: &str) -> String {
 }
 
 /// Asks who one is, which AWS answers to everyone who is not denied everything.
-async fn works(cloud: &Cloud, credentials: &Credentials) -> bool {
+pub async fn works(cloud: &Cloud, credentials: &Credentials) -> bool {
     let scope = format!("{}/20260101/eu-west-1/sts/aws4_request", credentials.key);
     let request = Request::post(cloud.url())
         .header("authorization", format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none"))

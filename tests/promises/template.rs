@@ -25,6 +25,7 @@ const INFRASTRUCTURE: &[(&str, &str)] = &[
 
 /// Actions of Quell's own account only; the member role has no topic, no ledger and no switch, and assumes nothing.
 const HOME_ONLY: &[&str] = &[
+    "dynamodb:BatchGetItem",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Query",

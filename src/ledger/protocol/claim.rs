@@ -96,6 +96,14 @@ pub enum Denied {
 /// Decides a claim on what was seen.
 #[must_use]
 pub fn claim(claim: &Claim, seen: &Seen) -> Decided {
+    match decide(claim, seen) {
+        // As if nothing had been seen: what stands in the way comes back with the refusal to write over it.
+        Decided::Denied(_) if seen.is_early => decide(claim, &Seen::default()),
+        decided @ (Decided::Write(..) | Decided::Won(_) | Decided::Denied(_)) => decided,
+    }
+}
+
+fn decide(claim: &Claim, seen: &Seen) -> Decided {
     let Some(known) = &seen.incident else { return begin(claim, seen, fresh(claim), How::Fresh) };
     if known.is_leased_to(&claim.by.lease) {
         return Decided::Won(Box::new(known.clone()));

@@ -94,8 +94,7 @@ pub(super) fn way_back(incident: &Incident) -> Vec<String> {
 /// What else stops, or would; and what could not be counted.
 pub(super) fn blast(parts: &[&Part]) -> Vec<String> {
     let acts = parts.iter().filter(|part| part.plan.steps().next().is_some());
-    let unread = |part: &Part| part.plan.blast.unread.iter().map(|why| format!("Not known: {why}")).collect::<Vec<_>>();
-    let said: Vec<String> = acts.flat_map(|part| part.plan.blast.says.iter().cloned().chain(unread(part))).collect();
+    let said: Vec<String> = acts.flat_map(|part| part.plan.blast.sentences()).collect();
     listed(said.iter(), 4_000)
 }
 

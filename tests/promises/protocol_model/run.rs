@@ -120,8 +120,16 @@ impl Step {
 }
 
 impl Run {
-    pub fn delivery(state: &State, _: &Worker, which: usize, count: u64) -> Step {
-        claiming(state, Some((which, count)), count, Occasion::Delivery, Seen::default())
+    /// One worker has read the ledger before, as real ones do; the other finds out what is there.
+    pub fn delivery(state: &State, slot: usize, which: usize, count: u64) -> Step {
+        let hold = || state.hold.get().map(|hold| (hold.key.clone(), hold.clone()));
+        let seen = if slot == 0 {
+            let incident = state.incidents[which].get().cloned();
+            Seen { incident, holds: hold().into_iter().collect(), is_early: true, ..Seen::default() }
+        } else {
+            Seen::default()
+        };
+        claiming(state, Some((which, count)), count, Occasion::Delivery, seen)
     }
 
     pub fn sweep(state: &State, _: &Worker, which: usize) -> Step {
@@ -129,7 +137,7 @@ impl Run {
         let count = record.incident.finding.count;
         let known = || Seen::incident(record.clone());
         match record.is_due(state.now()).unwrap() {
-            Due::Resume => claiming(state, None, count, Occasion::Delivery, Seen::default()),
+            Due::Resume => claiming(state, None, count, Occasion::Delivery, Seen::early(record.clone())),
             Due::FinishUndo => Step::BeginUndo,
             Due::Announce => claiming(state, None, count, Occasion::Announce, known()),
             Due::Verify => claiming(state, None, count, Occasion::Verify, known()),

@@ -261,7 +261,7 @@ impl State {
         match action {
             Action::Take(slot, place) => {
                 let (which, count) = next.waiting.remove(place);
-                next.begin(slot, which, |state, by| Run::delivery(state, by, which, count));
+                next.begin(slot, which, |state, _| Run::delivery(state, slot, which, count));
             }
             Action::Sweep(which) => next.begin(SWEEP, which, |state, by| Run::sweep(state, by, which)),
             Action::Undo(which) => {
