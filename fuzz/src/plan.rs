@@ -92,7 +92,7 @@ fn views(remediation: &Remediation, subject: &Subject) -> Vec<Observed> {
                 path: "/".to_owned(),
                 tags: Tags::new(),
             };
-            [None, Some(owner)].map(|owner| Observed::UserKey(UserKey { owner, last_used: None })).into()
+            [None, Some(owner)].map(|owner| Observed::UserKey(UserKey { owner, last_used: Ok(None) })).into()
         }
         (View::Role, SubjectKind::RoleSession { role, role_id, .. }) => vec![Observed::Role(Role {
             name: role.clone(),

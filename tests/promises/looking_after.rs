@@ -1,8 +1,6 @@
 //! What is contained is looked after: put back when somebody opens it, ended when its time is up, decided when nobody
 //! decides.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has said what it has to say")]
-
 use crate::cloud::{Fault, REGION, Refusal, Rule};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
