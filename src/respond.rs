@@ -218,7 +218,9 @@ fn denied(why: Denied) -> Ending {
     match why {
         Denied::Busy { .. } => Ending::Quiet(Quiet::Busy),
         Denied::Known(_) | Denied::OtherPlan(_) => Ending::Quiet(Quiet::Known),
-        Denied::Wait { until } => Ending::ComeAgain(format!("a setting is being given back until {until}")),
+        Denied::Wait { until } => {
+            Ending::ComeAgain(format!("a setting is being given back, or just was: not before {until}"))
+        }
         Denied::OverLimit(counter) => Ending::ComeAgain(format!("{counter} is at its limit")),
     }
 }

@@ -9,9 +9,13 @@ use super::record::{Lease, SCHEMA};
 use crate::change::{Change, Rule, Value};
 use crate::id::{GroupId, Place, VpcId};
 use crate::setting::Setting;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+/// So long after a setting was given back nobody joins its hold: AWS may still show what it was before, and that would be
+/// taken for the original value.
+pub const SETTLES: SignedDuration = SignedDuration::from_secs(10);
 
 /// The first original value of a setting, and who keeps it changed.
 ///
@@ -71,8 +75,8 @@ pub enum GiveBack {
 }
 
 impl Hold {
-    /// The hold after `incident` joined it. The first original value stays; a hold that is being given back must be
-    /// waited for.
+    /// The hold after `incident` joined it. The first original value stays; a hold that is being given back, or was just
+    /// before, must be waited for.
     ///
     /// # Errors
     /// Until when to wait.
@@ -87,6 +91,10 @@ impl Hold {
             return Err(giving.until);
         }
         if hold.holders.is_empty() {
+            let settled = hold.touched.saturating_add(SETTLES).unwrap_or(Timestamp::MAX);
+            if seen.is_some() && settled > now {
+                return Err(settled);
+            }
             (hold.original, hold.setting) = (holder.from.clone(), setting);
         }
         hold.learn(&holder);
@@ -370,7 +378,10 @@ mod tests {
     fn a_hold_that_nobody_holds_begins_anew_and_counts_on() {
         use KeyStatus::{Active, Inactive};
         let empty = held(&[key(Active, Inactive)]).without(&id(0), NOW);
-        let hold = Hold::joined(Some(&empty), &key(Inactive, Inactive), &id(1), NOW).unwrap();
+        let settled = NOW + SETTLES;
+        let join = |now| Hold::joined(Some(&empty), &key(Inactive, Inactive), &id(1), now);
+        assert_eq!(join(settled - SignedDuration::from_nanos(1)), Err(settled), "AWS may show what it was before");
+        let hold = join(settled).unwrap();
         assert_eq!((hold.version, &hold.original), (3, &Value::Status(Inactive)));
         let hold = hold.corrected(&id(1), &Value::Status(Active), NOW).unwrap();
         assert_eq!(back(&hold, 1).1, Value::Status(Active));

@@ -159,6 +159,11 @@ impl Cloud {
         self.proxy.forget_calls();
     }
 
+    /// As if nothing was written for a while: no read is stale.
+    pub fn settle(&self) {
+        self.proxy.past.settle();
+    }
+
     /// Adds a record for `LookupEvents`, in the form that CloudTrail writes it.
     pub fn record_event(&self, event: Value) {
         self.proxy.gaps.record(event);

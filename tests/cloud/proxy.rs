@@ -41,7 +41,7 @@ pub struct Proxy {
     pub latency: Mutex<Duration>,
     /// The least that a call takes, moto's own time included.
     pub pace: Mutex<Duration>,
-    past: Past,
+    pub past: Past,
     record: Mutex<Record>,
     started: Instant,
 }

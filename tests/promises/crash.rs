@@ -131,6 +131,8 @@ impl Sweep {
     /// transaction, so that a ledger with a past would make each case slower than the one before.
     async fn next(&mut self) -> String {
         self.quell.cloud.forget_ledger().await;
+        // The ledger would have the claim wait until AWS shows what the last undo gave back.
+        self.quell.cloud.settle();
         self.cases += 1;
         format!("{:032x}", 0x5e8e_0000_0000_0000_u64 + self.cases as u64)
     }

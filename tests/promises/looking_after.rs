@@ -217,6 +217,18 @@ async fn fifty_deliveries_at_once_are_one_containment_and_one_message() {
 }
 
 #[tokio::test]
+async fn a_finding_that_the_administrator_and_the_member_send_is_handled_once() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let administrators = quell.event(&read("member_account_access_key"));
+    let mut members = administrators.clone();
+    members["account"] = members["detail"]["accountId"].clone();
+    assert_ne!(members, administrators);
+    assert_eq!(verdict(&quell.handle(administrators, 0).await), "contained");
+    assert_eq!(verdict(&quell.handle(members, 1).await), "known");
+    assert_eq!(quell.verdicts(), ["CONTAINED"]);
+}
+
+#[tokio::test]
 async fn without_the_ledger_nothing_is_changed_and_people_are_told() {
     for refusal in [Refusal::Denied, Refusal::Failure] {
         let quell = Rehearsal::of(CONTAIN).await;
