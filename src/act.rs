@@ -10,7 +10,8 @@ use crate::id::Place;
 use crate::incident::{Incident, Outcome, Part, StepResult, Verdict};
 use crate::ledger::key::HoldKey;
 use crate::ledger::protocol::Finish;
-use crate::ledger::record::{Approval, IncidentRecord};
+use crate::ledger::record::{Approval, IncidentRecord, Status};
+use crate::observe::Budget;
 use crate::plan::{Plan, Step};
 use crate::policy::{Fallback, Response};
 use crate::respond::{Ending, Responder, Run, Story, cloud_at, tell};
@@ -24,26 +25,31 @@ const DECIDE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// Executes the record's plan. Subjects do not wait for each other.
 pub async fn carry_out(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
     let parts = record.incident.parts.iter().map(|part| carry_out_part(responder, run.until, &record, part));
-    let parts = join_all(parts).await;
+    let mut parts = join_all(parts).await;
+    let made = clock::now();
+    let budget = Budget::default();
+    join_all(parts.iter_mut().map(|part| told_whole(responder, run.until, &record, part, &budget))).await;
     let incident = Incident { parts, ..record.incident.clone() };
-    finish(responder, run, record, incident, Vec::new()).await
+    finish(responder, run, record, incident, made, Vec::new()).await
 }
 
 /// The only place that asks how far we may go.
 async fn carry_out_part(responder: &Responder, until: Instant, record: &IncidentRecord, part: &Part) -> Part {
-    match part.decision.response {
-        Response::Contain if part.plan.no_steps.is_none() => {
-            let results = make_all(responder, until, record, &part.plan).await;
-            let mut plan = part.plan.clone();
-            // Nothing that contains waits for this. Whether we may look there is known by now.
-            if let Ok(cloud) = cloud_at(responder, &plan.subject.at, &record.incident.finding, until).await {
-                blast::complete(&cloud, &mut plan, until).await;
-            }
-            Part { plan, results, ..part.clone() }
-        }
-        Response::Contain | Response::Notify | Response::Plan | Response::Approve => {
-            Part { results: Vec::new(), ..part.clone() }
-        }
+    let results = match part.decision.response {
+        Response::Contain if part.plan.no_steps.is_none() => make_all(responder, until, record, &part.plan).await,
+        Response::Contain | Response::Notify | Response::Plan | Response::Approve => Vec::new(),
+    };
+    Part { results, ..part.clone() }
+}
+
+/// Finds out for the message what containment did not wait for.
+async fn told_whole(responder: &Responder, until: Instant, record: &IncidentRecord, part: &mut Part, budget: &Budget) {
+    if part.results.is_empty() {
+        return;
+    }
+    // The account was reached a moment ago, or people are told that it was not.
+    if let Ok(cloud) = cloud_at(responder, &part.plan.subject.at, &record.incident.finding, until).await {
+        blast::complete(&cloud, &mut part.plan, budget, until).await;
     }
 }
 
@@ -102,17 +108,18 @@ fn not_reached(step: &Step, error: &CloudError) -> StepResult {
     StepResult { change: step.change.clone(), outcome }
 }
 
-/// Writes down what became of it. People are told even if that fails.
+/// Writes down what became of it, and was read back at `made`. People are told even if that fails.
 pub async fn finish(
     responder: &Responder,
     run: &Run,
     record: IncidentRecord,
     mut incident: Incident,
+    made: Timestamp,
     reopened: Vec<String>,
 ) -> Ending {
     let now = clock::now();
     if matches!(incident.verdict(), Verdict::Contained | Verdict::Partial) {
-        incident.contained = Some(now);
+        incident.contained = Some(made);
     }
     let (approval, ends) = (approval(&incident, &record, now), ends(&incident, &record, now));
     let done = Finish { incident, reopened, approval, ends, now };
@@ -132,9 +139,11 @@ fn approval(incident: &Incident, record: &IncidentRecord, now: Timestamp) -> Opt
     let waiting = || incident.parts.iter().filter(|part| part.verdict() == Verdict::WaitingForApproval);
     let terms = || waiting().map(|part| part.decision.approval);
     waiting().next()?;
-    // A later look at what was contained changes nothing about the time that people have for the rest.
-    if record.approval.is_some() {
-        return record.approval.clone();
+    // A later look at what was contained changes nothing about the time that people have for the rest, unless it ran out
+    // while nobody could decide.
+    let runs = |approval: &&Approval| record.status == Status::Waiting || approval.expires > now;
+    if let Some(approval) = record.approval.as_ref().filter(runs) {
+        return Some(approval.clone());
     }
     let within = terms().flatten().map(|terms| terms.within).min().unwrap_or(DECIDE_WITHIN);
     let contains = terms().all(|terms| terms.is_some_and(|terms| terms.fallback == Fallback::Contain));

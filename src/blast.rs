@@ -4,10 +4,9 @@
 
 use crate::aws::Cloud;
 use crate::change::{Rule, Value};
-use crate::cloud_error::CloudError;
 use crate::finding::SubjectKind;
-use crate::observe;
-use crate::observed::{Balancers, Served};
+use crate::observe::{self, Budget};
+use crate::observed::Balancers;
 use crate::plan::Plan;
 use crate::setting::Setting;
 use std::collections::BTreeSet;
@@ -17,20 +16,25 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// So many are named.
-const NAMED: usize = 10;
+const NAMED: usize = 8;
 
 /// Adds the load balancers to the plan's blast radius, if it has to do with any and they are not in it yet. Never fails:
 /// what could not be asked is said.
-pub async fn complete(cloud: &Cloud, plan: &mut Plan, until: Instant) {
+pub async fn complete(cloud: &Cloud, plan: &mut Plan, budget: &Budget, until: Instant) {
     let SubjectKind::Instance { id, .. } = &plan.subject.kind else { return };
     let cuts = plan.steps().any(|step| cuts_requests(&step.change.setting) && !step.change.is_already_so());
-    if plan.blast.is_whole || !cuts {
+    if plan.blast.balancers_asked || !cuts {
         return;
     }
     let until = until.min(Instant::now() + PATIENCE);
-    let asked = tokio::time::timeout_at(until.into(), observe::balancers(cloud, id)).await;
-    let asked = asked.unwrap_or_else(|_| Err(CloudError::out_of_time("asking load balancers for their targets")));
-    add(plan, asked);
+    let asked = tokio::time::timeout_at(until.into(), observe::balancers(cloud, id, budget)).await;
+    add(
+        plan,
+        asked.unwrap_or_else(|_| Balancers {
+            unread: vec!["there was no time to ask".to_owned()],
+            ..Balancers::default()
+        }),
+    );
 }
 
 fn cuts_requests(setting: &Setting) -> bool {
@@ -40,44 +44,62 @@ fn cuts_requests(setting: &Setting) -> bool {
     }
 }
 
-fn add(plan: &mut Plan, asked: Result<Balancers, CloudError>) {
-    plan.blast.is_whole = true;
-    let Balancers { served, unasked } = match asked {
-        Ok(balancers) => balancers,
-        Err(error) => {
-            plan.blast.unread.push(format!("which load balancers send it requests: {error}"));
-            return;
-        }
-    };
-    let lost: BTreeSet<&Served> = served.iter().filter(|served| loses(plan, served)).collect();
-    let say = match lost.len() {
+fn add(plan: &mut Plan, asked: Balancers) {
+    plan.blast.balancers_asked = true;
+    let Balancers { sending, unasked, unread } = asked;
+    let cut: Vec<String> =
+        sending.iter().filter_map(|(name, ports)| Some(named(name, &cut_of(plan, ports)?))).collect();
+    let may = if plan.steps().any(|step| isolates(&step.change.setting)) { "" } else { "may " };
+    let say = match cut.len() {
         0 => "No load balancer that was asked sends it requests which this stops.".to_owned(),
         all => {
-            let some: Vec<String> = lost.iter().take(NAMED).map(ToString::to_string).collect();
+            let some: Vec<&str> = cut.iter().take(NAMED).map(String::as_str).collect();
             let more = if all > NAMED { format!(" and {} more", all - NAMED) } else { String::new() };
-            format!("Load balancers send it requests, and lose it: {}{more}.", some.join(", "))
+            format!("Load balancers send it requests, and {may}lose it: {}{more}.", some.join(", "))
         }
     };
-    let count = lost.len();
-    plan.blast.add(count, say);
-    if unasked > 0 {
-        plan.blast.unread.push(format!("{unasked} more target groups were not asked for their targets"));
+    plan.blast.add(cut.len(), say);
+    if !unasked.is_empty() {
+        plan.blast.may_be += unasked.len();
+        let number = unasked.len();
+        plan.blast
+            .says
+            .push(format!("Load balancers that were not asked, since they have too many target groups: {number}."));
+    }
+    plan.blast.unread.extend(unread.into_iter().map(|why| format!("which load balancers send it requests: {why}")));
+}
+
+fn named(balancer: &str, ports: &BTreeSet<i32>) -> String {
+    let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    match ports.as_slice() {
+        [] => balancer.to_owned(),
+        [port] => format!("{balancer} (port {port})"),
+        ports => format!("{balancer} (ports {})", ports.join(", ")),
     }
 }
 
-/// Whether requests from the load balancer no longer come through. Where a port closes to the world only, those of one that
-/// has a rule of its own do; that is not looked at.
-fn loses(plan: &Plan, served: &Served) -> bool {
-    plan.steps().filter(|step| !step.change.is_already_so()).any(|step| {
-        match (&step.change.setting, &step.change.from, &step.change.to) {
+fn isolates(setting: &Setting) -> bool {
+    matches!(setting, Setting::InterfaceGroups(_))
+}
+
+/// Those of the ports on which requests no longer come through; none where all still do. Where a port closes to the world
+/// only, requests of one that has a rule of its own still do: that is not looked at.
+fn cut_of(plan: &Plan, ports: &BTreeSet<i32>) -> Option<BTreeSet<i32>> {
+    let changed = || plan.steps().map(|step| &step.change).filter(|change| !change.is_already_so());
+    if changed().any(|change| isolates(&change.setting)) {
+        return Some(ports.clone());
+    }
+    let closes = |port: i32| {
+        changed().any(|change| match (&change.setting, &change.from, &change.to) {
             (Setting::IngressRules(_), Value::Rules(from), Value::Rules(to)) => {
-                let lets_in = |rules: &BTreeSet<Rule>, port| rules.iter().any(|rule| rule.lets_in_tcp(port));
-                served.port.is_none_or(|port| lets_in(from, port) && !lets_in(to, port))
+                let lets_in = |rules: &BTreeSet<Rule>| rules.iter().any(|rule| rule.lets_in_tcp(port));
+                lets_in(from) && !lets_in(to)
             }
-            (Setting::InterfaceGroups(_), _, _) => true,
             _ => false,
-        }
-    })
+        })
+    };
+    let cut: BTreeSet<i32> = ports.iter().copied().filter(|port| closes(*port)).collect();
+    (!cut.is_empty()).then_some(cut)
 }
 
 #[cfg(test)]
@@ -119,47 +141,43 @@ mod tests {
         plan(setting, rules(from), rules(to))
     }
 
-    fn served(balancer: &str, port: Option<i32>) -> Served {
-        Served { balancer: balancer.to_owned(), group: port.map(|port| format!("tcp-{port}")), port }
+    fn check(mut plan: Plan, sending: &[(&str, &[i32])], expect: (usize, &str)) {
+        let sending = sending.iter().map(|(name, ports)| ((*name).to_owned(), ports.iter().copied().collect()));
+        add(&mut plan, Balancers { sending: sending.collect(), ..Balancers::default() });
+        assert_eq!((plan.blast.count, plan.blast.sentences()), (expect.0, vec![expect.1.to_owned()]));
+        assert!(plan.blast.balancers_asked);
     }
 
-    fn check(mut plan: Plan, served: &[Served], unasked: usize, count: usize, expect: &[&str]) {
-        add(&mut plan, Ok(Balancers { served: served.iter().cloned().collect(), unasked }));
-        let told: Vec<&String> = plan.blast.says.iter().chain(&plan.blast.unread).collect();
-        assert_eq!(
-            (plan.blast.count, told),
-            (count, expect.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>().iter().collect())
-        );
-        assert!(plan.blast.is_whole);
-    }
+    const NONE: (usize, &str) = (0, "No load balancer that was asked sends it requests which this stops.");
 
     #[test]
     fn an_isolated_instance_is_lost_to_all() {
-        let says = "Load balancers send it requests, and lose it: old, web (target group tcp-80, port 80).";
-        check(isolated(), &[served("web", Some(80)), served("old", None)], 0, 2, &[says]);
-        check(isolated(), &[], 0, 0, &["No load balancer that was asked sends it requests which this stops."]);
+        let says = "Load balancers send it requests, and lose it: old, web (ports 80, 443).";
+        check(isolated(), &[("web", &[443, 80]), ("old", &[])], (2, says));
+        check(isolated(), &[], NONE);
     }
 
     #[test]
-    fn a_closed_port_is_lost_to_those_that_send_to_it() {
-        let says = "Load balancers send it requests, and lose it: ssh (target group tcp-22, port 22).";
-        let both = [served("ssh", Some(22)), served("web", Some(80))];
-        check(closed(&[rule(0, 65535)], &[rule(0, 21), rule(23, 65535)]), &both, 0, 1, &[says]);
-        let none = "No load balancer that was asked sends it requests which this stops.";
-        check(closed(&[rule(3389, 3389)], &[]), &both, 0, 0, &[none]);
-        // Where the port is not known, any may be it.
-        let says = "Load balancers send it requests, and lose it: old.";
-        check(closed(&[rule(22, 22)], &[]), &[served("old", None)], 0, 1, &[says]);
+    fn a_closed_port_may_be_lost_to_those_that_send_to_it() {
+        let says = "Load balancers send it requests, and may lose it: all (port 22), ssh (port 22).";
+        let both: &[(&str, &[i32])] = &[("all", &[22, 80]), ("ssh", &[22]), ("web", &[80])];
+        check(closed(&[rule(0, 65535)], &[rule(0, 21), rule(23, 65535)]), both, (2, says));
+        check(closed(&[rule(3389, 3389)], &[]), both, NONE);
     }
 
     #[test]
-    fn what_was_not_asked_is_said() {
-        let many: Vec<Served> = (0..12).map(|n| served(&format!("lb-{n:02}"), None)).collect();
-        let says = "Load balancers send it requests, and lose it: lb-00, lb-01, lb-02, lb-03, lb-04, lb-05, lb-06, \
-                    lb-07, lb-08, lb-09 and 2 more.";
-        check(isolated(), &many, 3, 12, &[says, "3 more target groups were not asked for their targets"]);
+    fn what_was_not_asked_is_said_and_may_be_so_much_more() {
         let mut plan = isolated();
-        add(&mut plan, Err(CloudError::out_of_time("asking")));
-        assert!(plan.blast.unread[0].starts_with("which load balancers send it requests: "), "{:?}", plan.blast.unread);
+        let many = (0..12).map(|n| (format!("lb-{n:02}"), BTreeSet::from([80])));
+        let unasked = BTreeSet::from(["more".to_owned()]);
+        let unread = vec!["elasticloadbalancing:DescribeTargetHealth: Throttling: Rate exceeded".to_owned()];
+        add(&mut plan, Balancers { sending: many.collect(), unasked, unread });
+        assert_eq!((plan.blast.count, plan.blast.may_be), (12, 1));
+        let told = plan.blast.sentences();
+        assert!(told[0].ends_with("lb-06 (port 80), lb-07 (port 80) and 4 more."), "{told:?}");
+        assert_eq!(told[1], "Load balancers that were not asked, since they have too many target groups: 1.");
+        let unread = "Not known: which load balancers send it requests: elasticloadbalancing:DescribeTargetHealth: \
+                      Throttling: Rate exceeded.";
+        assert_eq!(told[2], unread);
     }
 }

@@ -202,7 +202,7 @@ async fn approve(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ob
         Ending::Quiet(Quiet::Busy | Quiet::Kept) => {
             Obeyed::Wrong("another run is at it: try again in a minute".to_owned())
         }
-        Ending::ComeAgain(why) => Obeyed::Wrong(format!("not now: {why}")),
+        Ending::ComeAgain { why, .. } => Obeyed::Wrong(format!("not now: {why}")),
         told @ Ending::Tell(_) => Obeyed::Acted(told),
     })
 }

@@ -158,6 +158,11 @@ fn blast_radius(case: &Case<'_>) -> Vec<Objection> {
         let why = format!("{} other things would stop, the rule allows {most} without a person", blast.count);
         return vec![ask_a_person(why)];
     }
+    if blast.count + blast.may_be > *most {
+        let (least, up_to) = (blast.count, blast.count + blast.may_be);
+        let why = format!("{least} to {up_to} other things would stop, the rule allows {most} without a person");
+        return vec![ask_a_person(why)];
+    }
     let unread = blast.unread.iter();
     unread.map(|why| ask_a_person(format!("what else would stop is not known: {why}"))).collect()
 }

@@ -108,7 +108,7 @@ impl Handler {
                 info!(finding = %id, ?why, "nothing to tell");
                 Ok(json!({ "finding": id, "quiet": format!("{why:?}").to_lowercase() }))
             }
-            Ending::ComeAgain(why) => Err(HandlerError::ComeAgain(why)),
+            Ending::ComeAgain { why, .. } => Err(HandlerError::ComeAgain(why)),
         }
     }
 
@@ -134,9 +134,16 @@ impl Handler {
     /// Does what is due about an incident, and tells what came of it.
     async fn look_after(&self, id: &IncidentId, run: &Run, invocation: &Invocation) -> Result<(), HandlerError> {
         match sweep::look_after(&self.responder, run, id).await? {
-            Ending::Tell(story) => self.tell(*story, invocation).await.map(drop),
+            Ending::Tell(story) => {
+                let is_known = story.is_known;
+                match self.tell(*story, invocation).await {
+                    // The sweep's next try comes by the clock, not by an error that rings an alarm each time.
+                    Err(HandlerError::TryAgain) if is_known => Ok(()),
+                    told => told.map(drop),
+                }
+            }
             Ending::Quiet(_) => Ok(()),
-            Ending::ComeAgain(why) => Err(HandlerError::ComeAgain(why)),
+            Ending::ComeAgain { why, .. } => Err(HandlerError::ComeAgain(why)),
         }
     }
 
@@ -180,7 +187,7 @@ impl Handler {
                 Err(error) => wrong(error.to_string()),
             },
             Ok(Obeyed::Acted(Ending::Quiet(why))) => wrong(format!("nothing was done: {why:?}")),
-            Ok(Obeyed::Acted(Ending::ComeAgain(why))) => wrong(format!("not now: {why}")),
+            Ok(Obeyed::Acted(Ending::ComeAgain { why, .. })) => wrong(format!("not now: {why}")),
             Err(error) => wrong(error.to_string()),
         }
     }
@@ -192,8 +199,9 @@ impl Handler {
         let deadline = invocation.deadline.min(Instant::now() + PATIENCE);
         let identity = match order.proof.as_ref().filter(|_| order.command.changes()) {
             Some(proof) => {
-                let shown = proof.shown(&self.responder.clouds.sts(deadline), order).await;
-                shown.inspect_err(|why| warn!(%why, "AWS does not show who gives an order")).ok()
+                let shown = proof.shown(&self.responder.clouds.sts(deadline), order, clock::now()).await;
+                // What AWS says may repeat what was sent, and with it what should be in no log.
+                shown.inspect_err(|error| warn!(code = error.code, "AWS does not show who gives an order")).ok()
             }
             None => None,
         };
@@ -204,20 +212,22 @@ impl Handler {
     async fn tell(&self, story: Story, invocation: &Invocation) -> Result<Incident, HandlerError> {
         let Story { incident, record, is_known } = story;
         write_down(&incident);
-        let clouds = &self.responder.clouds;
-        let told = if is_known {
-            Ok(())
+        let Responder { clouds, ledger, .. } = &self.responder;
+        if is_known {
+            if let Some(record) = &record {
+                ledger.put_down(record, clock::now()).await?;
+            }
         } else {
-            sns::publish(&clouds.sns(invocation.deadline), &self.topic, &notify::message(&incident)).await
-        };
-        let ledger = &self.responder.ledger;
-        match (&told, &record) {
-            (Ok(()), Some(record)) if !is_known => drop(ledger.told(record, clock::now()).await?),
-            // Whoever comes next tells it.
-            (_, Some(record)) => drop(ledger.put_down(record, clock::now()).await?),
-            (_, None) => {}
+            let sns = clouds.sns(invocation.deadline);
+            let told = sns::publish(&sns, &self.topic, &notify::message(&incident)).await;
+            match (&told, &record) {
+                (Ok(()), Some(record)) => drop(ledger.told(record, clock::now()).await?),
+                // Whoever comes next tells it.
+                (Err(_), Some(record)) => drop(ledger.put_down(record, clock::now()).await?),
+                (_, None) => {}
+            }
+            told?;
         }
-        told?;
         let is_given_up = record.is_some_and(|record| record.is_given_up());
         if (incident.is_worth_retrying() && !is_given_up) || incident.beside.failure.is_some() {
             return Err(HandlerError::TryAgain);
@@ -244,5 +254,5 @@ fn write_down(incident: &Incident) {
     for line in notify::log_lines(incident) {
         println!("{line}");
     }
-    println!("{}", notify::metrics(incident));
+    println!("{}", notify::metrics(incident, clock::now()));
 }

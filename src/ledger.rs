@@ -81,6 +81,10 @@ impl Ledger {
                 }
                 Decided::Won(record) => return Ok(Claimed::Won(record, wanted)),
                 Decided::Denied(why) => return Ok(Claimed::Denied(why)),
+                Decided::Unsure => {
+                    seen = Seen::default();
+                    continue;
+                }
             };
             match (self.store.swap(&swap, claim.now).await?, swap.incident) {
                 (Swapped::Done, Some(record)) => return Ok(Claimed::Won(Box::new(record), wanted)),
@@ -191,7 +195,7 @@ impl Ledger {
         Ok(holds.into_iter().flatten().collect())
     }
 
-    /// Writes the next state of a hold: [`Hold::marked`], [`Hold::without`] or [`Hold::corrected`].
+    /// Writes the next state of a hold: [`Hold::marked`], [`Hold::released_by`] or [`Hold::corrected`].
     ///
     /// # Errors
     /// The inner error is the hold as it is now, where somebody else wrote it: decide again on that.

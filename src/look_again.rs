@@ -38,7 +38,7 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
     let (old, new): (Vec<HoldKey>, Vec<HoldKey>) = record.holds.iter().cloned().partition(|key| known.contains(key));
     let holds = match responder.ledger.holds(&old).await {
         Ok(holds) => holds,
-        Err(error) => return Ending::ComeAgain(error.to_string()),
+        Err(error) => return Ending::come_again(error),
     };
     let before: BTreeMap<HoldKey, bool> =
         results_of(&record.incident).into_iter().map(|(key, result)| (key, result.outcome.holds())).collect();
@@ -65,10 +65,12 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
     let parts = join_all(record.incident.parts.iter().map(|part| extended(responder, run, &record, part, &new))).await;
     let waits = |part: &Part| part.verdict() == Verdict::WaitingForApproval;
     let asks = record.approval.is_none() && parts.iter().any(waits);
-    if results.is_empty() && new.is_empty() && !asks && !record.incident.is_worth_retrying() {
+    // After a failure there is something to tell, and be it that all is well.
+    let is_well = record.failures == 0 && !record.incident.is_worth_retrying();
+    if results.is_empty() && new.is_empty() && !asks && is_well {
         return match responder.ledger.verified(&record, clock::now()).await {
             Ok(_) => Ending::Quiet(Quiet::Kept),
-            Err(error) => Ending::ComeAgain(error.to_string()),
+            Err(error) => Ending::come_again(error),
         };
     }
     let parts = parts.into_iter().map(|part| with_results(part, &results)).collect();
@@ -78,7 +80,7 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
         (true, true) => None,
     };
     let incident = Incident { parts, news, ..record.incident.clone() };
-    finish(responder, run, record, incident, reopened).await
+    finish(responder, run, record, incident, clock::now(), reopened).await
 }
 
 async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &Hold) -> Found {

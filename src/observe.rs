@@ -11,7 +11,7 @@ mod verify;
 use crate::aws::{Cloud, Clouds};
 use crate::cloud_error::CloudError;
 use crate::finding::{Finding, SubjectKind};
-pub use balancers::observe as balancers;
+pub use balancers::{Budget, observe as balancers};
 
 use crate::observed::{Checks, KillSwitch, Observation, Observed, Verification, View};
 use futures_util::future::join;

@@ -7,7 +7,6 @@ use crate::policy::{Response, Tags};
 use crate::setting::QuarantineFound;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::IpAddr;
 
 /// A view of a subject: what the plan of one remediation is made from.
@@ -128,27 +127,12 @@ pub struct Neighbour {
 /// The load balancers that send requests to an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Balancers {
-    pub served: BTreeSet<Served>,
-    /// Target groups that were not asked: there are more than is asked at once.
-    pub unasked: usize,
-}
-
-/// A load balancer, by name, and through which target group it sends requests to which port; a Classic Load Balancer has
-/// no target groups, and its ports are not looked at.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Served {
-    pub balancer: String,
-    pub group: Option<String>,
-    pub port: Option<i32>,
-}
-
-impl fmt::Display for Served {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { balancer, group, port } = self;
-        let group = group.as_ref().map(|group| format!("target group {group}"));
-        let through: Vec<String> = group.into_iter().chain(port.map(|port| format!("port {port}"))).collect();
-        if through.is_empty() { f.write_str(balancer) } else { write!(f, "{balancer} ({})", through.join(", ")) }
-    }
+    /// By name, and the ports that they send to; none where AWS does not say.
+    pub sending: BTreeMap<String, BTreeSet<i32>>,
+    /// Those that may do so as well, and were not asked: there are too many target groups.
+    pub unasked: BTreeSet<String>,
+    /// What could not be asked, and why.
+    pub unread: Vec<String>,
 }
 
 /// What GuardDuty says about a finding that came in.

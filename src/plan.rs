@@ -41,9 +41,12 @@ pub struct BlastRadius {
     /// Why something could not be counted. The count is then the least it can be.
     #[serde(default)]
     pub unread: Vec<String>,
-    /// Whether what takes longer to find out is in it.
+    /// At most so many more may stop: they are known, and were not asked.
     #[serde(default)]
-    pub is_whole: bool,
+    pub may_be: usize,
+    /// Whether load balancers are in it, or were found to be none.
+    #[serde(default)]
+    pub balancers_asked: bool,
 }
 
 /// One change, and why.

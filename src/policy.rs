@@ -68,7 +68,7 @@ pub struct Decision {
 }
 
 /// Why Quell will not act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
     /// GuardDuty does not know the finding as it came: whoever sent it made it up, and wants something done.

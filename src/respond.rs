@@ -9,12 +9,13 @@ use crate::finding::Finding;
 use crate::guard::{self, Case, Own};
 use crate::id::Place;
 use crate::incident::{Beside, Incident, News, Part};
+use crate::ledger::hold;
 use crate::ledger::key::{CounterKey, HoldKey, IncidentId};
 use crate::ledger::protocol::{Claim, Denied, How, Limit, Occasion, Seen};
 use crate::ledger::record::{IncidentRecord, Worker};
 use crate::ledger::{Claimed, Ledger, LedgerError};
 use crate::look_again::look_again;
-use crate::observe::{check, observe};
+use crate::observe::{Budget, check, observe};
 use crate::observed::{Checks, Observation, Observed};
 use crate::plan::{NoSteps, Plan};
 use crate::policy::{Decision, Fallback, Policy, Response, Ruling};
@@ -22,8 +23,15 @@ use crate::remediation::{Remediation, Route, route, told};
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
+
+/// How long a finding waits here for a setting to settle; what takes longer comes again.
+const SETTLES: Duration = hold::SETTLES.unsigned_abs();
+
+/// What must be left after that, to contain.
+const ENOUGH: Duration = Duration::from_secs(5);
 
 /// How long looking may wait for the ledger; the claim asks it again.
 const FORESIGHT: Duration = Duration::from_secs(1);
@@ -55,8 +63,15 @@ pub enum Ending {
     Tell(Box<Story>),
     /// There is nothing to tell: people know, or somebody else is at it.
     Quiet(Quiet),
-    /// Something that will pass stands in the way, and nothing was done yet.
-    ComeAgain(String),
+    /// Something that will pass stands in the way, and nothing was done yet. When it will have passed, if that is known.
+    ComeAgain { why: String, until: Option<Timestamp> },
+}
+
+impl Ending {
+    #[must_use]
+    pub fn come_again(why: impl fmt::Display) -> Self {
+        Self::ComeAgain { why: why.to_string(), until: None }
+    }
 }
 
 /// What people are told, and the record of it; none where the ledger could not be written.
@@ -79,13 +94,30 @@ pub enum Quiet {
     Kept,
 }
 
-/// What is asked once for all subjects of a finding, by the first that is looked at.
-type Asked = OnceCell<Checks>;
+/// What all subjects of a finding share.
+#[derive(Default)]
+struct Asked {
+    /// Asked once, by the first that is looked at.
+    checks: OnceCell<Checks>,
+    balancers: Budget,
+}
 
 /// Handles one finding: looks and plans, claims it, does what it may, reads back. Telling is the caller's.
 ///
 /// Never fails: whatever went wrong is in the incident.
 pub async fn respond(responder: &Responder, finding: Finding, run: &Run) -> Ending {
+    let ending = once(responder, finding.clone(), run).await;
+    let Ending::ComeAgain { until: Some(until), .. } = &ending else { return ending };
+    // What a setting is while it settles says nothing about what it was: it is looked at once more after.
+    let wait = Duration::try_from(until.duration_since(clock::now())).unwrap_or_default();
+    if wait > SETTLES || Instant::now() + wait + ENOUGH > run.until {
+        return ending;
+    }
+    tokio::time::sleep(wait).await;
+    once(responder, finding, run).await
+}
+
+async fn once(responder: &Responder, finding: Finding, run: &Run) -> Ending {
     let (incident, seen) =
         join(Box::pin(plan_for(responder, finding.clone(), run.until)), foresee(responder, &finding)).await;
     if !incident.finding.is_named() {
@@ -117,7 +149,7 @@ async fn foresee(responder: &Responder, finding: &Finding) -> Seen {
 /// Looks at every subject, and says what would be done about it.
 pub async fn plan_for(responder: &Responder, finding: Finding, until: Instant) -> Incident {
     let started = clock::now();
-    let asked = Asked::new();
+    let asked = Asked::default();
     let parts = route(&finding).into_iter().map(|route| part(responder, &finding, route, &asked, until));
     let parts = join_all(parts).await;
     Incident::new(finding, parts, started)
@@ -188,7 +220,7 @@ fn repeated(ending: Ending) -> Ending {
             story.incident.beside.repeated = true;
             Ending::Tell(story)
         }
-        quiet @ (Ending::Quiet(_) | Ending::ComeAgain(_)) => quiet,
+        quiet @ (Ending::Quiet(_) | Ending::ComeAgain { .. }) => quiet,
     }
 }
 
@@ -219,9 +251,10 @@ fn denied(why: Denied) -> Ending {
         Denied::Busy { .. } => Ending::Quiet(Quiet::Busy),
         Denied::Known(_) | Denied::OtherPlan(_) => Ending::Quiet(Quiet::Known),
         Denied::Wait { until } => {
-            Ending::ComeAgain(format!("a setting is being given back, or just was: not before {until}"))
+            let why = format!("a setting is being given back, or just was: not before {until}");
+            Ending::ComeAgain { why, until: Some(until) }
         }
-        Denied::OverLimit(counter) => Ending::ComeAgain(format!("{counter} is at its limit")),
+        Denied::OverLimit(counter) => Ending::come_again(format!("{counter} is at its limit")),
     }
 }
 
@@ -308,8 +341,8 @@ async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, asked:
     let decision = decided(&plan);
     // Containment waits for no more than what the team wants to be sure of; a person who decides has the time.
     match cloud {
-        Some(cloud) if decision.response < Response::Contain || has_ceiling(&ruling) => {
-            blast::complete(&cloud, &mut plan, until).await;
+        Some(cloud) if is_waited_for(&decision) || has_ceiling(&ruling) => {
+            blast::complete(&cloud, &mut plan, &asked.balancers, until).await;
             Part { decision: decided(&plan), plan, results: Vec::new() }
         }
         Some(_) | None => Part { plan, decision, results: Vec::new() },
@@ -326,6 +359,11 @@ fn stops_at_telling(ruling: &Ruling) -> Option<String> {
         Ruling::Decided { response: Response::Notify, .. } => Some("the policy wants people told, no more".to_owned()),
         Ruling::Decided { .. } | Ruling::NeedsTags => None,
     }
+}
+
+/// Whether a person decides with what the plan says. Of what is refused nobody shall make us ask much.
+fn is_waited_for(decision: &Decision) -> bool {
+    decision.response < Response::Contain && decision.refused.is_none()
 }
 
 fn has_ceiling(ruling: &Ruling) -> bool {
@@ -374,7 +412,7 @@ async fn checks<'a>(
 ) -> &'a Checks {
     let Responder { clouds, kill_switch, .. } = responder;
     let verify = policy.guards().verify_findings;
-    asked.get_or_init(|| check(clouds, finding, verify, kill_switch.as_deref(), until)).await
+    asked.checks.get_or_init(|| check(clouds, finding, verify, kill_switch.as_deref(), until)).await
 }
 
 fn plan(finding: &Finding, route: Route<'_>, remediation: &Remediation, observation: &Observation) -> Plan {

@@ -19,6 +19,9 @@ use std::collections::BTreeMap;
 /// How often to decide again where another run wrote the hold in between.
 const TRIES: usize = 5;
 
+/// The most that is told of what somebody says to be. An ARN of an assumed role has at most 170 characters.
+const SAID: usize = 180;
+
 /// Gives back all that the incident holds, or only `keys`.
 ///
 /// # Errors
@@ -196,7 +199,7 @@ async fn left(
     became: LetGo,
 ) -> Result<Option<LetGo>, LedgerError> {
     let now = clock::now();
-    let swapped = responder.ledger.swap_hold(hold.without(&record.id, now), now).await?;
+    let swapped = responder.ledger.swap_hold(hold.released_by(&record.id, now), now).await?;
     Ok(swapped.is_ok().then_some(became))
 }
 
@@ -241,9 +244,36 @@ fn by(record: &IncidentRecord, run: &Run) -> String {
 pub fn said_by(who: &Who) -> String {
     match who {
         Who::Policy => "the policy".to_owned(),
-        Who::Operator { says, identity: Some(arn) } if says == arn => format!("{arn} (as AWS shows it)"),
-        Who::Operator { says, identity: Some(arn) } => format!("{arn} (as AWS shows it; the order said {says})"),
-        Who::Operator { says, identity: None } => format!("{says} (as the order said; AWS did not show it)"),
+        // What is said is anybody's text: it comes last, short and in quotes, and cannot take AWS's word for itself.
+        Who::Operator { says, identity: Some(arn) } if says == arn => format!("{arn}, as AWS shows"),
+        Who::Operator { says, identity: Some(arn) } => format!("{arn}, as AWS shows, who says to be {}", quoted(says)),
+        Who::Operator { says, identity: None } => {
+            format!("somebody whom AWS does not show, who says to be {}", quoted(says))
+        }
         Who::Sweep => "the sweep".to_owned(),
+    }
+}
+
+fn quoted(says: &str) -> String {
+    let says: String = says.chars().filter(|char| *char != '"').take(SAID).collect();
+    format!("\"{says}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_says_to_be_cannot_pass_for_what_aws_shows() {
+        let operator = |says: &str, identity: Option<&str>| {
+            said_by(&Who::Operator { says: says.to_owned(), identity: identity.map(str::to_owned) })
+        };
+        let arn = "arn:aws:iam::111122223333:user/olga";
+        assert_eq!(operator(arn, Some(arn)), format!("{arn}, as AWS shows"));
+        assert_eq!(operator("ann", Some(arn)), format!("{arn}, as AWS shows, who says to be \"ann\""));
+        let forged = format!("ann\", {arn}, as AWS shows. {}", "x".repeat(500));
+        let said = operator(&forged, None);
+        assert!(said.starts_with("somebody whom AWS does not show, who says to be \"ann, arn"), "{said}");
+        assert!(said.matches('"').count() == 2 && said.ends_with("xxx\"") && said.len() < 240, "{said}");
     }
 }

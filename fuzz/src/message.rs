@@ -31,7 +31,7 @@ pub fn check(incident: &Incident) {
     let lines = log_lines(incident);
     assert!(lines.iter().all(|line| line["finding"] == incident.finding.id.as_str()));
     assert!(lines.iter().all(|line| !line.to_string().contains('\n')));
-    let metrics = metrics(incident);
+    let metrics = metrics(incident, incident.started);
     assert_eq!((&metrics["Verdict"], &metrics["Findings"]), (&verdict.token().into(), &1.into()));
 }
 

@@ -86,6 +86,7 @@ fn claims(record: &IncidentRecord, now: Timestamp) {
                 }
             }
             Decided::Won(known) => assert!(*known == *record && record.is_leased_to(&ask.by.lease)),
+            Decided::Unsure => panic!("nothing was read early"),
             Decided::Denied(Denied::Busy { until }) => assert_eq!(record.busy_until(now), Some(until)),
             Decided::Denied(Denied::Known(known)) => assert_eq!(*known, *record),
             Decided::Denied(Denied::OtherPlan(known)) => {

@@ -33,6 +33,9 @@ pub struct Hold {
     pub holders: Vec<Holder>,
     /// Somebody is about to write the setting back.
     pub giving_back: Option<GivingBack>,
+    /// When it was last given back.
+    #[serde(default)]
+    pub given_back: Option<Timestamp>,
     pub touched: Timestamp,
 }
 
@@ -91,8 +94,8 @@ impl Hold {
             return Err(giving.until);
         }
         if hold.holders.is_empty() {
-            let settled = hold.touched.saturating_add(SETTLES).unwrap_or(Timestamp::MAX);
-            if seen.is_some() && settled > now {
+            let settled = hold.given_back.and_then(|back| back.checked_add(SETTLES).ok());
+            if let Some(settled) = settled.filter(|settled| *settled > now) {
                 return Err(settled);
             }
             (hold.original, hold.setting) = (holder.from.clone(), setting);
@@ -115,6 +118,7 @@ impl Hold {
             original: placed.change.from.clone(),
             holders: Vec::new(),
             giving_back: None,
+            given_back: None,
             touched: now,
         }
     }
@@ -196,6 +200,12 @@ impl Hold {
     pub fn marked(&self, incident: &IncidentId, lease: &Lease, now: Timestamp) -> Option<Self> {
         let giving_back = Some(GivingBack { incident: incident.clone(), until: lease.until });
         lease.is_alive(now).then(|| Self { giving_back, ..self.clone() }.touched(now))
+    }
+
+    /// The hold after `incident` gave the setting back, or left it to others.
+    #[must_use]
+    pub fn released_by(&self, incident: &IncidentId, now: Timestamp) -> Self {
+        Self { given_back: Some(now), ..self.without(incident, now) }
     }
 
     /// The hold without `incident`.
@@ -377,7 +387,7 @@ mod tests {
     #[test]
     fn a_hold_that_nobody_holds_begins_anew_and_counts_on() {
         use KeyStatus::{Active, Inactive};
-        let empty = held(&[key(Active, Inactive)]).without(&id(0), NOW);
+        let empty = held(&[key(Active, Inactive)]).released_by(&id(0), NOW);
         let settled = NOW + SETTLES;
         let join = |now| Hold::joined(Some(&empty), &key(Inactive, Inactive), &id(1), now);
         assert_eq!(join(settled - SignedDuration::from_nanos(1)), Err(settled), "AWS may show what it was before");

@@ -34,6 +34,10 @@ pub struct IncidentRecord {
     pub let_go: BTreeSet<HoldKey>,
     /// When people were told of the present state. Set only after the message went out.
     pub told: Option<Timestamp>,
+    /// A fingerprint of what was told, so that what fails over and over is told once. Another release may make it
+    /// otherwise, and then it is told once more.
+    #[serde(default)]
+    pub said: Option<u64>,
     /// When people were told that an update of the finding was left alone.
     #[serde(default)]
     pub said_left: Option<Timestamp>,
@@ -217,14 +221,6 @@ impl IncidentRecord {
     #[must_use]
     pub fn busy_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.lease.as_ref().filter(|lease| lease.is_alive(now)).map(|lease| lease.until)
-    }
-
-    /// Whether people were told that the last try failed, with this verdict.
-    #[must_use]
-    pub fn failed_as(&self, verdict: Verdict) -> bool {
-        let finished = |entry: &&Entry| matches!(entry.what, What::Finished { .. });
-        let last = self.history.iter().rfind(finished).map(|entry| &entry.what);
-        self.failures > 0 && self.told.is_some() && last == Some(&What::Finished { verdict })
     }
 
     /// The settings to give back, last in first out.

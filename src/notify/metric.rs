@@ -4,6 +4,7 @@ use crate::finding::FindingType;
 use crate::incident::{Incident, News, Outcome};
 use crate::plan::NoSteps;
 use crate::policy::Refusal;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 const NAMESPACE: &str = "Quell";
@@ -14,10 +15,12 @@ const COUNTED: [&str; 5] = ["UnknownFindingTypes", "Failures", "OverLimit", "Reo
 
 /// Renders the metrics, as an object to be printed on one line of its own.
 ///
+/// `now` is when it is printed, also of what is found long after the finding: an alarm looks at the last minutes only.
+///
 /// Dimensions take few values: ten verdicts, the families of documented types, and one constant for what alarms watch
 /// as a whole. Names from a finding never become a dimension: each new value is a metric that is paid for.
 #[must_use]
-pub fn metrics(incident: &Incident) -> Value {
+pub fn metrics(incident: &Incident, now: Timestamp) -> Value {
     let by = |dimensions: &[&[&str]], names: Value| json!({ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": names });
     let count = |name: &str| json!({ "Name": name, "Unit": "Count" });
     let mut directives = vec![
@@ -34,7 +37,7 @@ pub fn metrics(incident: &Incident) -> Value {
     }
     let kind = &incident.finding.kind;
     let mut metrics = json!({
-        "_aws": { "Timestamp": incident.started.as_millisecond(), "CloudWatchMetrics": directives },
+        "_aws": { "Timestamp": now.as_millisecond(), "CloudWatchMetrics": directives },
         "Service": "quell",
         "Verdict": incident.verdict().token(),
         "TypeFamily": family(kind),

@@ -188,11 +188,14 @@ fn new(incident: &Incident, news: &News) -> String {
         News::AskAgain => "What would be done is no longer what was shown; look again, and decide again.".to_owned(),
         News::OverLimit { counter } => format!("The limit of the hour is reached ({}).", defanged(counter, 120)),
         News::GivenUp { tries } => {
-            format!("Quell tried it {tries} times and stops trying. What is not contained is left to you.")
+            format!(
+                "Quell tried it {tries} times, and tries again only when it looks after what it holds. What is not \
+                 contained is left to you."
+            )
         }
-        News::Approved { by } => format!("Approved by {}.", defanged(by, 200)),
-        News::Rejected { by } => format!("Rejected: {}.", defanged(by, 200)),
-        News::GivenBack { by, .. } => format!("Undone by {}.", defanged(by, 200)),
+        News::Approved { by } => format!("Approved by {}.", defanged(by, 500)),
+        News::Rejected { by } => format!("Rejected: {}.", defanged(by, 500)),
+        News::GivenBack { by, .. } => format!("Undone by {}.", defanged(by, 500)),
     }
 }
 

@@ -2,15 +2,18 @@
 //!
 //! AWS has no way to ask this of an instance: each target group must be asked for its targets. Elastic Load Balancing lets
 //! an account ask 40 times in a burst in a region ("Request throttling for the Elastic Load Balancing API"), and the team's
-//! own tools need some of that: so at most [`MOST`] groups are asked, and what was not asked is said.
+//! own tools need some of that: so a finding has a budget, and what was not asked is said.
 
 use super::instance::interfaces_of;
 use crate::aws::Cloud;
-use crate::cloud_error::CloudError;
+use crate::cloud_error::{CloudError, Kind};
 use crate::id::InstanceId;
-use crate::observed::{Balancers, Interface, Served};
-use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetGroup, TargetHealthDescription, TargetTypeEnum};
-use futures_util::future::{try_join_all, try_join3};
+use crate::observed::{Balancers, Interface};
+use aws_sdk_elasticloadbalancingv2::types::{
+    TargetDescription, TargetGroup, TargetHealthDescription, TargetHealthStateEnum, TargetTypeEnum,
+};
+use futures_util::future::{join_all, join3};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub const PERMISSIONS: &[&str] = &[
     "ec2:DescribeNetworkInterfaces",
@@ -19,16 +22,64 @@ pub const PERMISSIONS: &[&str] = &[
     "elasticloadbalancing:DescribeTargetHealth",
 ];
 
-const MOST: usize = 24;
+/// How many target groups may be asked for one finding.
+#[derive(Debug)]
+pub struct Budget(AtomicUsize);
 
-/// Two round trips: all groups there are, and then the targets of those that the instance can be in.
-pub async fn observe(cloud: &Cloud, id: &InstanceId) -> Result<Balancers, CloudError> {
-    let asked = try_join3(interfaces_of(cloud, id), target_groups(cloud), classic(cloud, id)).await?;
-    let (interfaces, groups, mut served) = asked;
-    let groups: Vec<TargetGroup> = groups.into_iter().filter(|group| may_have(group, &interfaces)).collect();
-    let targets = groups.iter().take(MOST).map(|group| served_through(cloud, group, id, &interfaces));
-    served.extend(try_join_all(targets).await?.into_iter().flatten());
-    Ok(Balancers { served: served.into_iter().collect(), unasked: groups.len().saturating_sub(MOST) })
+impl Default for Budget {
+    fn default() -> Self {
+        Self(AtomicUsize::new(24))
+    }
+}
+
+impl Budget {
+    /// Takes one; false where none is left.
+    fn take(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+/// Two round trips: all groups there are, and then the targets of those that the instance can be in. What fails is said,
+/// and the rest is there all the same.
+pub async fn observe(cloud: &Cloud, id: &InstanceId, budget: &Budget) -> Balancers {
+    let asked = join3(interfaces_of(cloud, id), target_groups(cloud), classic(cloud, id)).await;
+    let (interfaces, groups, classic) = asked;
+    let mut found = Balancers::default();
+    match classic {
+        Ok(sending) => sending.into_iter().for_each(|(name, ports)| found.send(&name, ports)),
+        Err(error) => found.unread.push(error.to_string()),
+    }
+    let (interfaces, groups) = match (interfaces, groups) {
+        (Ok(interfaces), Ok(groups)) => (interfaces, groups),
+        (Err(error), _) | (_, Err(error)) => {
+            found.unread.push(error.to_string());
+            return found;
+        }
+    };
+    let may_have = groups.iter().filter(|group| may_have(group, &interfaces));
+    let (asked, unasked): (Vec<&TargetGroup>, Vec<_>) = may_have.partition(|_| budget.take());
+    let ports = join_all(asked.iter().map(|group| ports_of(cloud, group, id, &interfaces))).await;
+    for (group, ports) in asked.into_iter().zip(ports) {
+        match ports {
+            Ok(ports) if ports.is_empty() => {}
+            Ok(ports) => names(group).for_each(|name| found.send(name, ports.clone())),
+            // Deleted in between: it sends nothing to anybody.
+            Err(error) if error.kind == Kind::Gone => {}
+            Err(error) => found.unread.push(error.to_string()),
+        }
+    }
+    found.unasked = unasked.into_iter().flat_map(names).map(str::to_owned).collect();
+    found.unasked.retain(|name| !found.sending.contains_key(name));
+    // A throttle refuses many calls with one reason.
+    found.unread.sort_unstable();
+    found.unread.dedup();
+    found
+}
+
+impl Balancers {
+    fn send(&mut self, balancer: &str, ports: impl IntoIterator<Item = i32>) {
+        self.sending.entry(balancer.to_owned()).or_default().extend(ports);
+    }
 }
 
 async fn target_groups(cloud: &Cloud) -> Result<Vec<TargetGroup>, CloudError> {
@@ -49,48 +100,48 @@ fn may_have(group: &TargetGroup, interfaces: &[Interface]) -> bool {
     takes && is_near && !group.load_balancer_arns().is_empty()
 }
 
-/// The instance's places in a target group, one for each load balancer and port.
-async fn served_through(
+/// The names of a group's load balancers, as in
+/// `arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/app/NAME/50dc6c495c0c9188`.
+fn names(group: &TargetGroup) -> impl Iterator<Item = &str> {
+    group.load_balancer_arns().iter().map(|arn| arn.split('/').nth(2).unwrap_or(arn))
+}
+
+/// The ports on which the instance is a target of the group, and gets requests: not while it is being taken out, or where
+/// the load balancer does not use it.
+async fn ports_of(
     cloud: &Cloud,
     group: &TargetGroup,
     id: &InstanceId,
     interfaces: &[Interface],
-) -> Result<Vec<Served>, CloudError> {
+) -> Result<Vec<i32>, CloudError> {
     const OPERATION: &str = "elasticloadbalancing:DescribeTargetHealth";
     let asking = cloud.elbv2.describe_target_health().set_target_group_arn(group.target_group_arn().map(str::to_owned));
     let answer = asking.send().await.map_err(|error| CloudError::new(OPERATION, &error))?;
-    let is_own = |found: &&TargetHealthDescription| {
-        let target = found.target().and_then(|target| target.id()).unwrap_or_default();
+    let is_this = |found: &&TargetHealthDescription| {
+        let target = found.target().and_then(TargetDescription::id).unwrap_or_default();
         let has = |interface: &Interface| interface.addresses.iter().any(|address| target.parse() == Ok(*address));
         target == id.as_str() || interfaces.iter().any(has)
     };
-    let own = answer.target_health_descriptions().iter().filter(is_own);
-    let ports = own.map(|found| found.target().and_then(TargetDescription::port).or(group.port()));
-    let served = ports.flat_map(|port| {
-        group.load_balancer_arns().iter().map(move |arn| Served {
-            balancer: name_in(arn).to_owned(),
-            group: group.target_group_name().map(str::to_owned),
-            port,
-        })
-    });
-    Ok(served.collect())
-}
-
-/// `arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/app/NAME/50dc6c495c0c9188`
-fn name_in(arn: &str) -> &str {
-    arn.split('/').nth(2).unwrap_or(arn)
+    let gets_requests = |found: &&TargetHealthDescription| {
+        let state = found.target_health().and_then(|health| health.state());
+        !matches!(state, Some(TargetHealthStateEnum::Draining | TargetHealthStateEnum::Unused))
+    };
+    let targets = answer.target_health_descriptions().iter().filter(is_this).filter(gets_requests);
+    Ok(targets.filter_map(|found| found.target().and_then(TargetDescription::port).or(group.port())).collect())
 }
 
 /// Classic Load Balancers name their instances themselves.
-async fn classic(cloud: &Cloud, id: &InstanceId) -> Result<Vec<Served>, CloudError> {
+async fn classic(cloud: &Cloud, id: &InstanceId) -> Result<Vec<(String, Vec<i32>)>, CloudError> {
     const OPERATION: &str = "elasticloadbalancing:DescribeLoadBalancers";
     let mut pages = cloud.elb.describe_load_balancers().into_paginator().items().send();
-    let mut served = Vec::new();
+    let mut sending = Vec::new();
     while let Some(found) = pages.next().await {
         let found = found.map_err(|error| CloudError::new(OPERATION, &error))?;
         let has = found.instances().iter().any(|instance| instance.instance_id() == Some(id.as_str()));
+        let listeners = found.listener_descriptions().iter().filter_map(|listener| listener.listener());
+        let ports = listeners.map(|listener| listener.instance_port()).collect();
         let name = found.load_balancer_name().filter(|_| has);
-        served.extend(name.map(|name| Served { balancer: name.to_owned(), group: None, port: None }));
+        sending.extend(name.map(|name| (name.to_owned(), ports)));
     }
-    Ok(served)
+    Ok(sending)
 }

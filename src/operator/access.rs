@@ -7,6 +7,7 @@ use crate::cloud_error::CloudError;
 use crate::id::Region;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_sts::config::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 use std::fmt;
@@ -24,7 +25,7 @@ pub struct Access {
 /// Loads the credentials as the AWS CLI does, and asks AWS whose they are. `elsewhere` is the region to ask in where none
 /// is set.
 pub async fn access(common: &Common, elsewhere: Option<&Region>) -> Result<Access, Failure> {
-    let config = load(common, elsewhere).await?;
+    let config = settled(load(common, elsewhere).await?).await?;
     let address = Address::default();
     let asking = aws_sdk_sts::Client::new(&config).get_caller_identity().customize();
     let answer = asking.interceptor(address.clone()).send().await;
@@ -32,6 +33,18 @@ pub async fn access(common: &Common, elsewhere: Option<&Region>) -> Result<Acces
     match answer.arn() {
         Some(arn) => Ok(Access { arn: arn.to_owned(), config, sts: address.known() }),
         None => Err(Failure::aws("sts:GetCallerIdentity: AWS did not say whose credentials these are")),
+    }
+}
+
+/// The same credentials for every call: a profile's role would otherwise be assumed anew for each, as another session.
+async fn settled(config: SdkConfig) -> Result<SdkConfig, Failure> {
+    let Some(provider) = config.credentials_provider() else { return Ok(config) };
+    match provider.provide_credentials().await {
+        Ok(credentials) => {
+            let provider = SharedCredentialsProvider::new(credentials);
+            Ok(config.to_builder().credentials_provider(provider).build())
+        }
+        Err(error) => Err(hinted(format!("credentials: {}", causes(&error)))),
     }
 }
 
@@ -67,6 +80,10 @@ where
         Some(_) => CloudError::new(operation, error).to_string(),
         None => format!("{operation}: {}", causes(error)),
     };
+    hinted(why)
+}
+
+fn hinted(why: String) -> Failure {
     let hint = hint(&why);
     Failure { hint: hint.map(str::to_owned), ..Failure::aws(why) }
 }

@@ -10,7 +10,7 @@ use crate::aws::{Cloud, Clouds};
 use crate::blast;
 use crate::cloud_error::{CloudError, Kind};
 use crate::finding::{Finding, Subject};
-use crate::observe::observe;
+use crate::observe::{Budget, observe};
 use crate::observed::Observed;
 use crate::plan::{Manual, NoSteps, Plan};
 use crate::policy::{Decision, Policy, Response};
@@ -56,7 +56,7 @@ async fn look(clouds: &Clouds, policy: &Policy, finding: &Finding, route: Route<
     match observed(clouds, finding, subject, remediation, until).await {
         Ok((cloud, observed)) => {
             let mut plan = (remediation.plan)(finding, subject, &observed);
-            blast::complete(&cloud, &mut plan, until).await;
+            blast::complete(&cloud, &mut plan, &Budget::default(), until).await;
             part(policy, finding, subject, plan, Some(&observed))
         }
         Err(error) => {

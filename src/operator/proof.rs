@@ -2,8 +2,8 @@
 //!
 //! Lambda does not tell a function who invoked it. So the command signs, with the caller's credentials, AWS's question
 //! "whose credentials are these?" (`sts:GetCallerIdentity`, a presigned request), and the function has AWS answer it. The
-//! signature covers the order too, so that it proves this order and no other; it is good for a minute, and for nothing
-//! but this question.
+//! signature covers the order too, so that it proves this order and no other, and nothing but this question can be asked
+//! with it. AWS takes it for a quarter of an hour, whatever it is asked to; the function for two minutes.
 
 use super::wire::Order;
 use crate::cloud_error::CloudError;
@@ -14,18 +14,21 @@ use aws_sdk_sts::config::{ConfigBag, Intercept, ProvideCredentials, RuntimeCompo
 use aws_sdk_sts::error::BoxError;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
+use jiff::fmt::strtime;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 const QUESTION: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 
 /// The header that carries the order, and that the signature covers beside the host.
 const ORDER: &str = "x-quell-order";
 
-const GOOD_FOR: Duration = Duration::from_mins(1);
+/// How old a proof may be, and how far ahead the caller's clock.
+const GOOD_FOR: SignedDuration = SignedDuration::from_mins(2);
 
 /// `SigV4` leaves only these as they are ("Create a signed AWS API request", the function `UriEncode`).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -63,11 +66,11 @@ impl Proof {
         let region = config.region().ok_or("no region")?;
         let mut settings = SigningSettings::default();
         settings.signature_location = SignatureLocation::QueryParams;
-        settings.expires_in = Some(GOOD_FOR);
+        settings.expires_in = Some(GOOD_FOR.unsigned_abs());
         let params = SigningParams::builder().identity(&identity).region(region.as_ref()).name("sts");
         let params = params.time(SystemTime::now()).settings(settings).build()?.into();
-        let words = words(order)?;
-        let headers = [(ORDER, words.as_str())].into_iter();
+        let statement = statement(order)?;
+        let headers = [(ORDER, statement.as_str())].into_iter();
         let request = SignableRequest::new("GET", format!("{sts}?{QUESTION}"), headers, SignableBody::Bytes(&[]))?;
         let (instructions, signature) = sign(request, &params)?.into_parts();
         let param = |name: &str| {
@@ -82,14 +85,28 @@ impl Proof {
     /// Has AWS say who signed the order: an ARN.
     ///
     /// # Errors
-    /// AWS does not accept the signature: it is older than a minute, or of another order; or AWS could not be asked.
-    pub async fn shown(&self, client: &aws_sdk_sts::Client, order: &Order) -> Result<String, CloudError> {
+    /// It is too old, or of another order, or AWS could not be asked.
+    pub async fn shown(
+        &self,
+        client: &aws_sdk_sts::Client,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<String, CloudError> {
         const OPERATION: &str = "sts:GetCallerIdentity";
-        let words = words(order).map_err(|error| CloudError::unreadable(OPERATION, &error.to_string()))?;
-        let presigned = Presigned { query: self.query(), words };
+        if !self.is_fresh(now) {
+            return Err(CloudError::unreadable(OPERATION, "the proof is too old"));
+        }
+        let statement = statement(order).map_err(|error| CloudError::unreadable(OPERATION, &error.to_string()))?;
+        let presigned = Presigned { query: self.query(), statement };
         let answer = client.get_caller_identity().customize().interceptor(presigned).send().await;
         let answer = answer.map_err(|error| CloudError::new(OPERATION, &error))?;
         answer.arn().map(str::to_owned).ok_or_else(|| CloudError::unreadable(OPERATION, "no ARN"))
+    }
+
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let signed = strtime::parse("%Y%m%dT%H%M%S%z", self.date.replace('Z', "+0000"));
+        let signed = signed.and_then(|time| time.to_timestamp());
+        signed.is_ok_and(|signed| now.duration_since(signed).abs() <= GOOD_FOR)
     }
 
     fn query(&self) -> String {
@@ -107,7 +124,7 @@ impl Proof {
 }
 
 /// The order, less who gives it, as both sides write it.
-fn words(order: &Order) -> Result<String, serde_json::Error> {
+fn statement(order: &Order) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Order { by: None, proof: None, ..order.clone() })
 }
 
@@ -115,7 +132,7 @@ fn words(order: &Order) -> Result<String, serde_json::Error> {
 #[derive(Debug)]
 struct Presigned {
     query: String,
-    words: String,
+    statement: String,
 }
 
 impl Intercept for Presigned {
@@ -132,7 +149,7 @@ impl Intercept for Presigned {
         // A new one: what the client has put into its own, above all its own signature, is not sent along.
         let mut request = HttpRequest::empty();
         request.set_uri(format!("{}?{}", context.request().uri(), self.query))?;
-        request.headers_mut().try_insert(ORDER, self.words.clone())?;
+        request.headers_mut().try_insert(ORDER, self.statement.clone())?;
         *context.request_mut() = request;
         Ok(())
     }

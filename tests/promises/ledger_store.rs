@@ -140,7 +140,7 @@ async fn undo(ledger: &Ledger, which: usize) -> Vec<LetGo> {
     for hold in ledger.holds(&record.to_give_back()).await.unwrap() {
         let let_go = match hold.release(id(which), now()) {
             Release::KeptBy(others) => {
-                ledger.swap_hold(hold.without(id(which), now()), now()).await.unwrap().unwrap();
+                ledger.swap_hold(hold.released_by(id(which), now()), now()).await.unwrap().unwrap();
                 LetGo::KeptBy(others)
             }
             Release::Back(back) => {
@@ -148,12 +148,12 @@ async fn undo(ledger: &Ledger, which: usize) -> Vec<LetGo> {
                 assert_eq!(back.to, value(true));
                 let marked = hold.marked(id(which), &by.lease, now()).unwrap();
                 let marked = ledger.swap_hold(marked, now()).await.unwrap().unwrap();
-                let stale = ledger.swap_hold(hold.without(id(which), now()), now()).await.unwrap();
+                let stale = ledger.swap_hold(hold.released_by(id(which), now()), now()).await.unwrap();
                 assert_eq!(*stale.unwrap_err(), marked);
                 let late = worker("late", now());
                 let wait = ledger.claim(&delivery(7, false, &late)).await.unwrap();
                 assert!(matches!(wait, Claimed::Denied(Denied::Wait { .. })), "{wait:?}");
-                ledger.swap_hold(marked.without(id(which), now()), now()).await.unwrap().unwrap();
+                ledger.swap_hold(marked.released_by(id(which), now()), now()).await.unwrap().unwrap();
                 LetGo::GivenBack
             }
             other => panic!("{other:?}"),

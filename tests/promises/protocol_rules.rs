@@ -41,7 +41,7 @@ fn decided(asked: &Claim, record: &IncidentRecord) -> Decided {
 fn won(asked: &Claim, seen: &Seen) -> Option<IncidentRecord> {
     match claim(asked, seen) {
         Decided::Write(swap, _) => swap.incident,
-        Decided::Won(_) | Decided::Denied(_) => None,
+        Decided::Won(_) | Decided::Denied(_) | Decided::Unsure => None,
     }
 }
 
@@ -54,7 +54,14 @@ fn check(asked: &Claim, record: &IncidentRecord, expect: &str) {
         Decided::Denied(Denied::Busy { .. }) => "Busy".to_owned(),
         Decided::Denied(Denied::Wait { .. }) => "Wait".to_owned(),
         Decided::Denied(Denied::OverLimit(_)) => "OverLimit".to_owned(),
+        Decided::Unsure => "Unsure".to_owned(),
     };
+    // What was read early may be written on, and turns nobody away.
+    let early = claim(asked, &Seen::early(record.clone()));
+    match decided(asked, record) {
+        Decided::Denied(_) => assert_eq!(early, Decided::Unsure),
+        decided => assert_eq!(early, decided),
+    }
     assert_eq!(said, expect, "{:?} of {:?}", asked.occasion, record.status);
 }
 

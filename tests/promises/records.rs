@@ -289,7 +289,7 @@ fn holds() -> Vec<(&'static str, Hold)> {
     vec![
         ("access-key-joined", joined(Some(&key), &again, id(1))),
         ("access-key-giving-back", marked.clone()),
-        ("access-key-unheld", marked.without(id(0), now())),
+        ("access-key-unheld", marked.released_by(id(0), now())),
         ("access-key", key),
         ("user-policy", hold(Setting::InlinePolicy(policy(Principal::User(user()))), Value::Absent, document.clone())),
         (

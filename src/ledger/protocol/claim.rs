@@ -54,6 +54,9 @@ pub enum Decided {
     /// It was written already: the answer to our own write was lost.
     Won(Box<IncidentRecord>),
     Denied(Denied),
+    /// What was read early stands in the way, and may be over: decide as if nothing had been seen. What is there comes back
+    /// with the refusal to write over it.
+    Unsure,
 }
 
 /// What the claim was won for.
@@ -96,11 +99,8 @@ pub enum Denied {
 /// Decides a claim on what was seen.
 #[must_use]
 pub fn claim(claim: &Claim, seen: &Seen) -> Decided {
-    match decide(claim, seen) {
-        // As if nothing had been seen: what stands in the way comes back with the refusal to write over it.
-        Decided::Denied(_) if seen.is_early => decide(claim, &Seen::default()),
-        decided @ (Decided::Write(..) | Decided::Won(_) | Decided::Denied(_)) => decided,
-    }
+    let decided = decide(claim, seen);
+    if seen.is_early && matches!(decided, Decided::Denied(_)) { Decided::Unsure } else { decided }
 }
 
 fn decide(claim: &Claim, seen: &Seen) -> Decided {
@@ -117,10 +117,8 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
         Ok(How::Again) if known.status == Status::Closed && is_new(claim, known) => {
             begin(claim, seen, renewed(claim, known), How::Fresh)
         }
-        // What waits for a person is planned anew when they decide; what is held is looked at now.
-        Ok(How::Again) if matches!(known.status, Status::Closed | Status::Waiting) => {
-            take(claim, updated(claim, known), How::Again)
-        }
+        Ok(How::Again) if known.status == Status::Closed => take(claim, updated(claim, known), How::Again),
+        Ok(How::Again) if known.status == Status::Waiting => begin(claim, seen, joined_by(claim, known), How::Again),
         Ok(How::Again) => begin(claim, seen, resumed(claim, known), How::Again),
         Ok(How::Approved) => begin(claim, seen, approved(claim, known), How::Approved),
         Ok(How::AskAgain) => take(claim, shown_again(claim, known), How::AskAgain),
@@ -144,7 +142,11 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
             Ok(How::Announce)
         }
         (Occasion::Delivery, Status::Held | Status::Closed) if newer => Ok(How::Again),
-        (Occasion::Delivery, Status::Waiting) if newer && !known.holds.is_empty() => Ok(How::Again),
+        (Occasion::Delivery, Status::Waiting)
+            if newer && !(known.holds.is_empty() && more(claim, known).is_empty()) =>
+        {
+            Ok(How::Again)
+        }
         (Occasion::Verify, Status::Held | Status::Waiting) if !known.holds.is_empty() => Ok(How::Again),
         (Occasion::Delivery, Status::Released | Status::Rejected) if newer && known.said_left.is_none() => {
             Ok(How::LeftAlone)
@@ -198,6 +200,7 @@ fn fresh(claim: &Claim) -> IncidentRecord {
         holds: Vec::new(),
         let_go: BTreeSet::new(),
         told: None,
+        said: None,
         said_left: None,
         approval: None,
         undo: None,
@@ -219,6 +222,26 @@ fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
 /// Nothing is held any more, so nothing is begun: what is there now is planned, guarded and counted as if it were new.
 fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     IncidentRecord { incident: claim.incident.clone(), contained: None, ends: None, ..known.clone() }
+}
+
+/// What waits stays as it was shown, and is planned anew when a person decides; what the policy contains without asking,
+/// and nobody has seen before, is contained now.
+fn joined_by(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
+    let old = known.incident.parts.iter().map(|part| match twin(part, &claim.incident.parts) {
+        Some(new) if is_begun(part) => extended(part, Some(new), known),
+        Some(_) | None => part.clone(),
+    });
+    let parts = old.chain(more(claim, known).into_iter().cloned()).collect();
+    IncidentRecord {
+        incident: Incident { finding: newest(claim, known), parts, ..known.incident.clone() },
+        ..known.clone()
+    }
+}
+
+/// The parts that are to be contained, and that the incident does not have.
+fn more<'a>(claim: &'a Claim, known: &IncidentRecord) -> Vec<&'a Part> {
+    let is_new = |part: &&Part| is_begun(part) && twin(part, &known.incident.parts).is_none();
+    claim.incident.parts.iter().filter(is_new).collect()
 }
 
 fn updated(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
@@ -290,6 +313,10 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     // Looking again may find all as it was left, and then the results stand.
     if how == How::Approved || (how != How::Again && record.contained.is_none()) {
         record.incident.parts.iter_mut().for_each(|part| part.results.clear());
+    }
+    // What is begun anew has tries of its own.
+    if matches!(how, How::Fresh | How::Approved) {
+        record.failures = 0;
     }
     record.status = Status::Containing;
     record.runs += 1;

@@ -8,6 +8,8 @@ use crate::incident::{Incident, News, Outcome, StepResult};
 use crate::policy::Response;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem;
 
 /// What became of the record's plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +53,8 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     } else {
         at_rest(&record)
     };
-    record.approval.clone_from(&done.approval);
+    // Nobody can decide while it is still tried, so their time does not run yet.
+    record.approval = done.approval.clone().filter(|_| record.status == Status::Waiting || before.approval.is_some());
     record.ends = done.ends.or(record.ends);
     if !record.holds.is_empty() && (record.contained.is_none() || !done.reopened.is_empty()) {
         record.contained = Some(done.now);
@@ -59,16 +62,31 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     if !done.reopened.is_empty() {
         record.note(done.now, by, What::Reopened { settings: done.reopened.clone() });
     }
-    if transient && record.is_given_up() {
-        record.incident.news = record.incident.news.or(Some(News::GivenUp { tries: record.failures }));
+    if record.is_given_up() && !before.is_given_up() && record.incident.news.is_none() {
+        record.incident.news = Some(News::GivenUp { tries: record.failures });
     }
-    let verdict = done.incident.verdict();
-    let is_known = record.status == Status::Containing && record.incident.news.is_none() && before.failed_as(verdict);
+    record.said = Some(fingerprint(&record));
+    // What fails as it did before, people know.
+    let is_known = transient && record.incident.news.is_none() && record.said == before.said;
     record.told = before.told.filter(|_| is_known);
-    record.note(done.now, by, What::Finished { verdict });
+    record.note(done.now, by, What::Finished { verdict: done.incident.verdict() });
     record.version += 1;
     let holds = seen.holds.values().filter_map(|hold| settled(hold, &record, &not_ours, done)).collect();
     Swap { incident: Some(record), holds, counters: Vec::new() }
+}
+
+/// Which subjects came to what, step by step, and whether a person is asked. Not why: that has times and ids in it.
+fn fingerprint(record: &IncidentRecord) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    record.approval.is_some().hash(&mut hasher);
+    for part in &record.incident.parts {
+        (&part.plan.subject, &part.plan.remediation, part.verdict(), part.decision.refused).hash(&mut hasher);
+        for result in &part.results {
+            let key = HoldKey::of(&part.plan.subject.at, &result.change.setting);
+            (key, mem::discriminant(&result.outcome)).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
 }
 
 /// The holds that [`finish`] writes, and must see: steps that never came to be, and values that only execution knew.
@@ -113,8 +131,8 @@ fn results(incident: &Incident) -> impl Iterator<Item = (HoldKey, &StepResult)> 
 /// Everything held is as it was left: nothing to write down, and nobody to tell.
 #[must_use]
 pub fn verified(record: &IncidentRecord, now: Timestamp) -> Swap {
-    let status = if record.status == Status::Waiting { record.status } else { at_rest(record) };
-    let mut record = IncidentRecord { status, ..record.clone() };
+    let status = if record.approval.is_some() { Status::Waiting } else { at_rest(record) };
+    let mut record = IncidentRecord { status, failures: 0, ..record.clone() };
     record.due = record.next_due(now);
     let_rest(record)
 }

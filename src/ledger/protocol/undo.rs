@@ -72,6 +72,8 @@ pub fn begin_undo(
         status @ (Status::Released | Status::Rejected) => return Err(NoUndo::Over(status)),
     };
     if record.status != Status::Releasing {
+        // Its own tries count, and people know nothing of them yet.
+        (record.failures, record.told) = (0, None);
         record.note(now, by, What::UndoBegun);
     }
     record.status = Status::Releasing;

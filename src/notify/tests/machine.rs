@@ -211,7 +211,7 @@ fn each_log_line_carries_the_finding() {
 
 #[test]
 fn the_metrics_of_a_contained_finding() {
-    assert_json_snapshot!(metrics(&contained()), @r#"
+    assert_json_snapshot!(metrics(&contained(), contained().started), @r#"
     {
       "Failures": 0,
       "Findings": 1,
@@ -302,7 +302,7 @@ fn the_metrics_of_a_contained_finding() {
 
 #[test]
 fn what_is_not_contained_has_no_time_to_contain() {
-    let metrics = metrics(&root());
+    let metrics = metrics(&root(), root().started);
     assert_eq!((&metrics["SecondsToContain"], &metrics["Failures"]), (&serde_json::Value::Null, &0.into()));
 }
 
@@ -310,7 +310,7 @@ fn what_is_not_contained_has_no_time_to_contain() {
 #[test]
 fn every_metric_and_dimension_is_a_member() {
     for incident in [contained(), root()] {
-        let metrics = metrics(&incident);
+        let metrics = metrics(&incident, incident.started);
         for directive in metrics["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
             let sets = directive["Dimensions"].as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap());
             assert!(sets.clone().all(|name| metrics[name.as_str().unwrap()].is_string()), "{directive}");

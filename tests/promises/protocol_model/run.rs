@@ -238,10 +238,12 @@ impl Run {
                 state.key_works = works(&to);
                 Some(Step::Drop { record, hold, gone: BACK })
             }
-            Step::Drop { record, hold, gone } => match state.swap_hold(which, hold.get()?.without(id(which), now)) {
-                Ok(_) => Some(Step::FinishUndo { record, gone }),
-                Err(()) => Some(Step::Release { record }),
-            },
+            Step::Drop { record, hold, gone } => {
+                match state.swap_hold(which, hold.get()?.released_by(id(which), now)) {
+                    Ok(_) => Some(Step::FinishUndo { record, gone }),
+                    Err(()) => Some(Step::Release { record }),
+                }
+            }
             Step::FinishUndo { record, gone } => {
                 let done: Vec<(HoldKey, LetGo)> =
                     record.get()?.to_give_back().into_iter().map(|key| (key, let_go(gone))).collect();
@@ -273,6 +275,7 @@ impl Run {
                 None
             }
             Decided::Denied(_) => None,
+            Decided::Unsure => Some(claiming(Seen::default(), how, false)),
             Decided::Write(mut swap, how) => {
                 if sabotage == Sabotage::OriginalOverwritten {
                     swap.holds.iter_mut().for_each(|hold| hold.original = value(saw));
