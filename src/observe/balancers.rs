@@ -9,6 +9,7 @@ use crate::aws::Cloud;
 use crate::cloud_error::{CloudError, Kind};
 use crate::id::InstanceId;
 use crate::observed::{Balancers, Interface};
+use aws_sdk_elasticloadbalancing::types::Listener;
 use aws_sdk_elasticloadbalancingv2::types::{
     TargetDescription, TargetGroup, TargetHealthDescription, TargetHealthStateEnum, TargetTypeEnum,
 };
@@ -139,7 +140,7 @@ async fn classic(cloud: &Cloud, id: &InstanceId) -> Result<Vec<(String, Vec<i32>
         let found = found.map_err(|error| CloudError::new(OPERATION, &error))?;
         let has = found.instances().iter().any(|instance| instance.instance_id() == Some(id.as_str()));
         let listeners = found.listener_descriptions().iter().filter_map(|listener| listener.listener());
-        let ports = listeners.map(|listener| listener.instance_port()).collect();
+        let ports = listeners.map(Listener::instance_port).collect();
         let name = found.load_balancer_name().filter(|_| has);
         sending.extend(name.map(|name| (name.to_owned(), ports)));
     }
