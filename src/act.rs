@@ -10,7 +10,7 @@ use crate::id::Place;
 use crate::incident::{Incident, Outcome, Part, StepResult, Verdict};
 use crate::ledger::key::HoldKey;
 use crate::ledger::protocol::Finish;
-use crate::ledger::record::{Approval, IncidentRecord, Status};
+use crate::ledger::record::{Approval, IncidentRecord};
 use crate::observe::Budget;
 use crate::plan::{Plan, Step};
 use crate::policy::{Fallback, Response};
@@ -43,7 +43,13 @@ async fn carry_out_part(responder: &Responder, until: Instant, record: &Incident
 }
 
 /// Finds out for the message what containment did not wait for.
-async fn told_whole(responder: &Responder, until: Instant, record: &IncidentRecord, part: &mut Part, budget: &Budget) {
+pub async fn told_whole(
+    responder: &Responder,
+    until: Instant,
+    record: &IncidentRecord,
+    part: &mut Part,
+    budget: &Budget,
+) {
     if part.results.is_empty() {
         return;
     }
@@ -141,14 +147,15 @@ fn approval(incident: &Incident, record: &IncidentRecord, now: Timestamp) -> Opt
     waiting().next()?;
     // A later look at what was contained changes nothing about the time that people have for the rest, unless it ran out
     // while nobody could decide.
-    let runs = |approval: &&Approval| record.status == Status::Waiting || approval.expires > now;
+    let runs = |approval: &&Approval| record.failures == 0 || approval.expires > now;
     if let Some(approval) = record.approval.as_ref().filter(runs) {
         return Some(approval.clone());
     }
     let within = terms().flatten().map(|terms| terms.within).min().unwrap_or(DECIDE_WITHIN);
     let contains = terms().all(|terms| terms.is_some_and(|terms| terms.fallback == Fallback::Contain));
     let fallback = if contains { Fallback::Contain } else { Fallback::Abandon };
-    Some(Approval { plan: 1, expires: now.saturating_add(within).unwrap_or(Timestamp::MAX), fallback })
+    let plan = record.approval.as_ref().map_or(1, |approval| approval.plan);
+    Some(Approval { plan, expires: now.saturating_add(within).unwrap_or(Timestamp::MAX), fallback })
 }
 
 /// When the containment ends, where the rule wants it for a time.

@@ -9,7 +9,7 @@ use crate::observe::{self, Budget};
 use crate::observed::Balancers;
 use crate::plan::Plan;
 use crate::setting::Setting;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// How long a plan waits for it.
@@ -27,14 +27,7 @@ pub async fn complete(cloud: &Cloud, plan: &mut Plan, budget: &Budget, until: In
         return;
     }
     let until = until.min(Instant::now() + PATIENCE);
-    let asked = tokio::time::timeout_at(until.into(), observe::balancers(cloud, id, budget)).await;
-    add(
-        plan,
-        asked.unwrap_or_else(|_| Balancers {
-            unread: vec!["there was no time to ask".to_owned()],
-            ..Balancers::default()
-        }),
-    );
+    add(plan, observe::balancers(cloud, id, budget, until).await);
 }
 
 fn cuts_requests(setting: &Setting) -> bool {
@@ -47,24 +40,23 @@ fn cuts_requests(setting: &Setting) -> bool {
 fn add(plan: &mut Plan, asked: Balancers) {
     plan.blast.balancers_asked = true;
     let Balancers { sending, unasked, unread } = asked;
-    let cut: Vec<String> =
-        sending.iter().filter_map(|(name, ports)| Some(named(name, &cut_of(plan, ports)?))).collect();
+    let cut: BTreeMap<&String, BTreeSet<i32>> =
+        sending.iter().filter_map(|(name, ports)| Some((name, cut_of(plan, ports)?))).collect();
     let may = if plan.steps().any(|step| isolates(&step.change.setting)) { "" } else { "may " };
     let say = match cut.len() {
         0 => "No load balancer that was asked sends it requests which this stops.".to_owned(),
         all => {
-            let some: Vec<&str> = cut.iter().take(NAMED).map(String::as_str).collect();
+            let some: Vec<String> = cut.iter().take(NAMED).map(|(name, ports)| named(name, ports)).collect();
             let more = if all > NAMED { format!(" and {} more", all - NAMED) } else { String::new() };
             format!("Load balancers send it requests, and {may}lose it: {}{more}.", some.join(", "))
         }
     };
+    let unasked = unasked.iter().filter(|name| !cut.contains_key(name)).count();
     plan.blast.add(cut.len(), say);
-    if !unasked.is_empty() {
-        plan.blast.may_be += unasked.len();
-        let number = unasked.len();
-        plan.blast
-            .says
-            .push(format!("Load balancers that were not asked, since they have too many target groups: {number}."));
+    if unasked > 0 {
+        plan.blast.may_be += unasked;
+        let says = "Load balancers that were not asked about all ports, since they have too many target groups";
+        plan.blast.says.push(format!("{says}: {unasked}."));
     }
     plan.blast.unread.extend(unread.into_iter().map(|why| format!("which load balancers send it requests: {why}")));
 }
@@ -175,7 +167,10 @@ mod tests {
         assert_eq!((plan.blast.count, plan.blast.may_be), (12, 1));
         let told = plan.blast.sentences();
         assert!(told[0].ends_with("lb-06 (port 80), lb-07 (port 80) and 4 more."), "{told:?}");
-        assert_eq!(told[1], "Load balancers that were not asked, since they have too many target groups: 1.");
+        assert_eq!(
+            told[1],
+            "Load balancers that were not asked about all ports, since they have too many target groups: 1."
+        );
         let unread = "Not known: which load balancers send it requests: elasticloadbalancing:DescribeTargetHealth: \
                       Throttling: Rate exceeded.";
         assert_eq!(told[2], unread);

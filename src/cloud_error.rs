@@ -97,7 +97,9 @@ fn kind_of(code: &str) -> Kind {
         | "InvalidNetworkInterfaceID.NotFound"
         | "InvalidVpcID.NotFound"
         | "InvalidPermission.NotFound"
-        | "InvalidSecurityGroupRuleId.NotFound" => Kind::Gone,
+        | "InvalidSecurityGroupRuleId.NotFound"
+        | "LoadBalancerNotFound"
+        | "TargetGroupNotFound" => Kind::Gone,
         "EntityAlreadyExists" | "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" => Kind::Exists,
         "Throttling"
         | "ThrottlingException"

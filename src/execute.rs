@@ -63,7 +63,7 @@ fn missing(change: &Change, tried: &[Tried]) -> Option<CloudError> {
         (Setting::QuarantineGroup(group), Err(error)) if group.vpc == *vpc => Some(error.kind),
         _ => None,
     };
-    let kind = tried.iter().find_map(made).unwrap_or(Kind::Other);
+    let kind = tried.iter().find_map(made).unwrap_or(Kind::Transient);
     let message = format!("the quarantine group of {vpc} could not be made");
     Some(CloudError { kind, ..CloudError::unreadable("writing", &message) })
 }

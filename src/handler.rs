@@ -228,8 +228,8 @@ impl Handler {
             }
             told?;
         }
-        let is_given_up = record.is_some_and(|record| record.is_given_up());
-        if (incident.is_worth_retrying() && !is_given_up) || incident.beside.failure.is_some() {
+        let is_tried_again = record.is_none_or(|record| record.status == Status::Containing);
+        if (incident.is_worth_retrying() && is_tried_again) || incident.beside.failure.is_some() {
             return Err(HandlerError::TryAgain);
         }
         Ok(incident)

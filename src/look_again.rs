@@ -3,7 +3,7 @@
 //! An attacker with IAM rights takes a deny policy off within seconds. What is no longer as it was left is contained
 //! again; its first original value stays the one that undo gives back.
 
-use crate::act::{finish, make_all};
+use crate::act::{finish, make_all, told_whole};
 use crate::aws::Cloud;
 use crate::change::Change;
 use crate::clock;
@@ -12,10 +12,12 @@ use crate::execute::make;
 use crate::incident::{Incident, News, Outcome, Part, StepResult, Verdict};
 use crate::ledger::hold::Hold;
 use crate::ledger::key::HoldKey;
+use crate::ledger::protocol::saying;
 use crate::ledger::record::IncidentRecord;
+use crate::observe::Budget;
 use crate::plan::Plan;
 use crate::respond::{Ending, Quiet, Responder, Run, cloud_at};
-use crate::setting::quarantine_groups;
+use crate::setting::{Setting, quarantine_groups};
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,10 +44,17 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
     };
     let before: BTreeMap<HoldKey, bool> =
         results_of(&record.incident).into_iter().map(|(key, result)| (key, result.outcome.holds())).collect();
-    let looks = join_all(holds.iter().map(|hold| look(responder, run, &record, hold))).await;
+    // What interfaces move into must be there, and empty, before they are looked at.
+    let (groups, others): (Vec<&Hold>, Vec<&Hold>) =
+        holds.iter().partition(|hold| matches!(hold.setting, Setting::QuarantineGroup(_)));
+    let mut looks = Vec::new();
+    for some in [groups, others] {
+        let found = join_all(some.iter().map(|hold| look(responder, run, &record, hold))).await;
+        looks.extend(some.into_iter().zip(found));
+    }
     let mut results = BTreeMap::new();
     let mut reopened = Vec::new();
-    for (hold, found) in holds.iter().zip(looks) {
+    for (hold, found) in looks {
         let held = before.get(&hold.key).copied().unwrap_or_default();
         let result = match found {
             Found::Nothing => continue,
@@ -65,19 +74,20 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
     let parts = join_all(record.incident.parts.iter().map(|part| extended(responder, run, &record, part, &new))).await;
     let waits = |part: &Part| part.verdict() == Verdict::WaitingForApproval;
     let asks = record.approval.is_none() && parts.iter().any(waits);
-    // After a failure there is something to tell, and be it that all is well.
-    let is_well = record.failures == 0 && !record.incident.is_worth_retrying();
-    if results.is_empty() && new.is_empty() && !asks && is_well {
+    let is_said = record.failures == 0 && record.said == Some(saying(&record));
+    if results.is_empty() && new.is_empty() && is_said && !record.incident.is_worth_retrying() {
         return match responder.ledger.verified(&record, clock::now()).await {
             Ok(_) => Ending::Quiet(Quiet::Kept),
             Err(error) => Ending::come_again(error),
         };
     }
-    let parts = parts.into_iter().map(|part| with_results(part, &results)).collect();
+    let mut parts: Vec<Part> = parts.into_iter().map(|part| with_results(part, &results)).collect();
+    let budget = Budget::default();
+    join_all(parts.iter_mut().map(|part| told_whole(responder, run.until, &record, part, &budget))).await;
     let news = match (reopened.is_empty(), new.is_empty() && !asks) {
         (false, _) => Some(News::Reopened { settings: reopened.clone() }),
         (true, false) => Some(News::More),
-        (true, true) => None,
+        (true, true) => record.incident.news.clone(),
     };
     let incident = Incident { parts, news, ..record.incident.clone() };
     finish(responder, run, record, incident, clock::now(), reopened).await

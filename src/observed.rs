@@ -129,7 +129,7 @@ pub struct Neighbour {
 pub struct Balancers {
     /// By name, and the ports that they send to; none where AWS does not say.
     pub sending: BTreeMap<String, BTreeSet<i32>>,
-    /// Those that may do so as well, and were not asked: there are too many target groups.
+    /// Those that may send to it otherwise as well, and were not asked about that: there are too many target groups.
     pub unasked: BTreeSet<String>,
     /// What could not be asked, and why.
     pub unread: Vec<String>,

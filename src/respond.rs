@@ -12,13 +12,13 @@ use crate::incident::{Beside, Incident, News, Part};
 use crate::ledger::hold;
 use crate::ledger::key::{CounterKey, HoldKey, IncidentId};
 use crate::ledger::protocol::{Claim, Denied, How, Limit, Occasion, Seen};
-use crate::ledger::record::{IncidentRecord, Worker};
+use crate::ledger::record::{IncidentRecord, Status, Worker};
 use crate::ledger::{Claimed, Ledger, LedgerError};
 use crate::look_again::look_again;
 use crate::observe::{Budget, check, observe};
 use crate::observed::{Checks, Observation, Observed};
 use crate::plan::{NoSteps, Plan};
-use crate::policy::{Decision, Fallback, Policy, Response, Ruling};
+use crate::policy::{Approval, Decision, Fallback, Policy, Response, Ruling};
 use crate::remediation::{Remediation, Route, route, told};
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
@@ -234,7 +234,9 @@ impl Story {
     /// The incident as its record has it, and what people can still decide about it.
     #[must_use]
     pub fn of(record: IncidentRecord) -> Self {
-        let beside = Beside { approval: record.approval.clone(), ends: record.ends, ..Beside::default() };
+        // While it is still tried, nobody can decide.
+        let approval = record.approval.clone().filter(|_| record.status == Status::Waiting);
+        let beside = Beside { approval, ends: record.ends, ..Beside::default() };
         let incident = Incident { beside, ..record.incident.clone() };
         Self { incident, is_known: record.told.is_some(), record: Some(record) }
     }
@@ -295,7 +297,10 @@ fn held_back(mut incident: Incident, counter: &CounterKey) -> Incident {
     let why = format!("account {} had as many {of} this hour as the policy allows", counter.account);
     for part in &mut incident.parts {
         let decision = part.decision.clone();
-        part.decision = decision.lowered_to(Response::Approve, why.clone());
+        let mut decision = decision.lowered_to(Response::Approve, why.clone());
+        // Nor by time: what is over the limit, a person decides.
+        decision.approval = decision.approval.map(|approval| Approval { fallback: Fallback::Abandon, ..approval });
+        part.decision = decision;
     }
     incident.news = Some(News::OverLimit { counter: counter.to_string() });
     incident
@@ -341,7 +346,7 @@ async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, asked:
     let decision = decided(&plan);
     // Containment waits for no more than what the team wants to be sure of; a person who decides has the time.
     match cloud {
-        Some(cloud) if is_waited_for(&decision) || has_ceiling(&ruling) => {
+        Some(cloud) if is_waited_for(&decision, &ruling) => {
             blast::complete(&cloud, &mut plan, &asked.balancers, until).await;
             Part { decision: decided(&plan), plan, results: Vec::new() }
         }
@@ -361,16 +366,14 @@ fn stops_at_telling(ruling: &Ruling) -> Option<String> {
     }
 }
 
-/// Whether a person decides with what the plan says. Of what is refused nobody shall make us ask much.
-fn is_waited_for(decision: &Decision) -> bool {
-    decision.response < Response::Contain && decision.refused.is_none()
-}
-
-fn has_ceiling(ruling: &Ruling) -> bool {
-    match ruling {
+/// Whether all that would stop must be known first: a person decides with it, or the rule has a ceiling. Of what is refused
+/// nobody shall make us ask much.
+fn is_waited_for(decision: &Decision, ruling: &Ruling) -> bool {
+    let has_ceiling = match ruling {
         Ruling::Decided { terms, .. } => terms.max_blast.is_some(),
         Ruling::NeedsTags => false,
-    }
+    };
+    decision.refused.is_none() && (decision.response < Response::Contain || has_ceiling)
 }
 
 fn rule_of(ruling: &Ruling) -> Option<String> {

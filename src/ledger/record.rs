@@ -34,10 +34,13 @@ pub struct IncidentRecord {
     pub let_go: BTreeSet<HoldKey>,
     /// When people were told of the present state. Set only after the message went out.
     pub told: Option<Timestamp>,
-    /// A fingerprint of what was told, so that what fails over and over is told once. Another release may make it
-    /// otherwise, and then it is told once more.
+    /// A fingerprint of what was told, so that what is no news is not told again. Another release may make it otherwise,
+    /// and then it is told once more.
     #[serde(default)]
     pub said: Option<u64>,
+    /// Settings that no run before the one under way can have written.
+    #[serde(default)]
+    pub untried: BTreeSet<HoldKey>,
     /// When people were told that an update of the finding was left alone.
     #[serde(default)]
     pub said_left: Option<Timestamp>,

@@ -2,7 +2,7 @@
 //!
 //! AWS has no way to ask this of an instance: each target group must be asked for its targets. Elastic Load Balancing lets
 //! an account ask 40 times in a burst in a region ("Request throttling for the Elastic Load Balancing API"), and the team's
-//! own tools need some of that: so a finding has a budget, and what was not asked is said.
+//! own tools need some of that: so there is a budget, and what was not asked is said.
 
 use super::instance::interfaces_of;
 use crate::aws::Cloud;
@@ -15,6 +15,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use futures_util::future::{join_all, join3};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 pub const PERMISSIONS: &[&str] = &[
     "ec2:DescribeNetworkInterfaces",
@@ -23,13 +24,13 @@ pub const PERMISSIONS: &[&str] = &[
     "elasticloadbalancing:DescribeTargetHealth",
 ];
 
-/// How many target groups may be asked for one finding.
+/// How many target groups may be asked at once: planning and containing may follow each other closely.
 #[derive(Debug)]
 pub struct Budget(AtomicUsize);
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(AtomicUsize::new(24))
+        Self(AtomicUsize::new(12))
     }
 }
 
@@ -40,11 +41,12 @@ impl Budget {
     }
 }
 
-/// Two round trips: all groups there are, and then the targets of those that the instance can be in. What fails is said,
-/// and the rest is there all the same.
-pub async fn observe(cloud: &Cloud, id: &InstanceId, budget: &Budget) -> Balancers {
-    let asked = join3(interfaces_of(cloud, id), target_groups(cloud), classic(cloud, id)).await;
-    let (interfaces, groups, classic) = asked;
+/// Two round trips: all groups there are, and then the targets of those that the instance can be in. What fails or hangs is
+/// said, and the rest is there all the same.
+pub async fn observe(cloud: &Cloud, id: &InstanceId, budget: &Budget, until: Instant) -> Balancers {
+    let interfaces = in_time(until, interfaces_of(cloud, id));
+    let groups = in_time(until, target_groups(cloud));
+    let (interfaces, groups, classic) = join3(interfaces, groups, in_time(until, classic(cloud, id))).await;
     let mut found = Balancers::default();
     match classic {
         Ok(sending) => sending.into_iter().for_each(|(name, ports)| found.send(&name, ports)),
@@ -59,7 +61,8 @@ pub async fn observe(cloud: &Cloud, id: &InstanceId, budget: &Budget) -> Balance
     };
     let may_have = groups.iter().filter(|group| may_have(group, &interfaces));
     let (asked, unasked): (Vec<&TargetGroup>, Vec<_>) = may_have.partition(|_| budget.take());
-    let ports = join_all(asked.iter().map(|group| ports_of(cloud, group, id, &interfaces))).await;
+    let asking = asked.iter().map(|group| in_time(until, ports_of(cloud, group, id, &interfaces)));
+    let ports = join_all(asking).await;
     for (group, ports) in asked.into_iter().zip(ports) {
         match ports {
             Ok(ports) if ports.is_empty() => {}
@@ -70,11 +73,15 @@ pub async fn observe(cloud: &Cloud, id: &InstanceId, budget: &Budget) -> Balance
         }
     }
     found.unasked = unasked.into_iter().flat_map(names).map(str::to_owned).collect();
-    found.unasked.retain(|name| !found.sending.contains_key(name));
     // A throttle refuses many calls with one reason.
     found.unread.sort_unstable();
     found.unread.dedup();
     found
+}
+
+async fn in_time<T>(until: Instant, asking: impl Future<Output = Result<T, CloudError>>) -> Result<T, CloudError> {
+    let answer = tokio::time::timeout_at(until.into(), asking).await;
+    answer.unwrap_or_else(|_| Err(CloudError::out_of_time("asking load balancers for their targets")))
 }
 
 impl Balancers {

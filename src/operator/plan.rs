@@ -44,19 +44,20 @@ pub async fn plan(common: &Common, event: &Event) -> Result<Report, Failure> {
     } else {
         let Access { config, arn: _, sts: _ } = access(common, Some(&finding.at.region)).await?;
         let clouds = Clouds::new(config, None, None);
-        join_all(routes.into_iter().map(|route| look(&clouds, &policy, &finding, route))).await
+        let budget = Budget::default();
+        join_all(routes.into_iter().map(|route| look(&clouds, &policy, &finding, route, &budget))).await
     };
     Ok(report(&finding, &parts))
 }
 
-async fn look(clouds: &Clouds, policy: &Policy, finding: &Finding, route: Route<'_>) -> Part {
+async fn look(clouds: &Clouds, policy: &Policy, finding: &Finding, route: Route<'_>, budget: &Budget) -> Part {
     let Route { subject, remediation } = route;
     let Some(remediation) = remediation else { return part(policy, finding, subject, told(finding, subject), None) };
     let until = Instant::now() + PATIENCE;
     match observed(clouds, finding, subject, remediation, until).await {
         Ok((cloud, observed)) => {
             let mut plan = (remediation.plan)(finding, subject, &observed);
-            blast::complete(&cloud, &mut plan, &Budget::default(), until).await;
+            blast::complete(&cloud, &mut plan, budget, until).await;
             part(policy, finding, subject, plan, Some(&observed))
         }
         Err(error) => {

@@ -6,7 +6,7 @@
 //! with it. AWS takes it for a quarter of an hour, whatever it is asked to; the function for two minutes.
 
 use super::wire::Order;
-use crate::cloud_error::CloudError;
+use crate::cloud_error::{CloudError, Kind};
 use aws_config::SdkConfig;
 use aws_sdk_sts::config::http::HttpRequest;
 use aws_sdk_sts::config::interceptors::{BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef};
@@ -94,7 +94,8 @@ impl Proof {
     ) -> Result<String, CloudError> {
         const OPERATION: &str = "sts:GetCallerIdentity";
         if !self.is_fresh(now) {
-            return Err(CloudError::unreadable(OPERATION, "the proof is too old"));
+            let (code, message) = ("the proof is too old".to_owned(), "is the caller's clock right?".to_owned());
+            return Err(CloudError { operation: OPERATION, kind: Kind::Refused, code, message });
         }
         let statement = statement(order).map_err(|error| CloudError::unreadable(OPERATION, &error.to_string()))?;
         let presigned = Presigned { query: self.query(), statement };

@@ -2,6 +2,7 @@
 //! them is all that they are for.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use hyper::http::request::Parts;
@@ -23,11 +24,11 @@ pub fn query(head: &Parts) -> Option<BTreeMap<String, String>> {
 /// AWS takes a presigned `GetCallerIdentity` for so long, whatever its `X-Amz-Expires` says.
 const TAKEN_FOR: SignedDuration = SignedDuration::from_mins(15);
 
-/// What SigV4's `UriEncode` leaves as it is.
+/// What `UriEncode` of `SigV4` leaves as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Says whether AWS would take the signature, made with this secret. The request to be signed is put together here as AWS's
-/// documentation says ("Create a signed AWS API request"), and by none of the code that signs.
+/// documentation says ("Create a signed AWS API request"), and not by the code that puts it together to sign it.
 pub fn verify(head: &Parts, query: &BTreeMap<String, String>, secret: &str) -> Result<(), Refusal> {
     let said = |name: &str| query.get(name).map(String::as_str).ok_or(Refusal::BadSignature);
     let date = said("X-Amz-Date")?;
@@ -65,7 +66,11 @@ pub fn verify(head: &Parts, query: &BTreeMap<String, String>, secret: &str) -> R
 }
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::new();
+    for byte in Sha256::digest(text) {
+        write!(hex, "{byte:02x}").expect("a string takes everything");
+    }
+    hex
 }
 
 /// The same request with its signature in a header, where moto looks for the key.

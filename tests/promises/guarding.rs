@@ -204,8 +204,8 @@ async fn load_balancers_that_cannot_all_be_asked_are_told_as_not_known() {
     quell.cloud.forget_calls();
     assert_eq!(verdict(&quell.deliver(&read("instance_mines_bitcoin")).await), "contained");
     let asked = quell.calls().iter().filter(|call| call.operation == "DescribeTargetHealth").count();
-    assert_eq!(asked, 24);
-    let says = "Load balancers that were not asked, since they have too many target groups: 1.";
+    assert_eq!(asked, 12);
+    let says = "Load balancers that were not asked about all ports, since they have too many target groups: 1.";
     assert!(quell.email().contains(says), "{}", quell.email());
     // One that was not asked is one more at the most.
     for (most, end) in [(0, "waiting-for-approval"), (1, "contained")] {

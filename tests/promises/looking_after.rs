@@ -410,13 +410,121 @@ async fn what_is_new_about_a_failure_that_lasts_is_told() {
     assert!(quell.handle(quell.event(&sequence), 120).await.is_err());
     assert_eq!(quell.verdicts().len(), 2, "that a person is needed is new");
     assert!(quell.email().contains("refused: "), "{}", quell.email());
+}
 
-    // An undo is told by itself, however often containing failed before.
+#[tokio::test]
+async fn an_undo_that_fails_is_told_however_often_containing_failed_before() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    refuse(&quell, &["PutUserPolicy"], Refusal::Throttled);
+    assert!(quell.deliver(&read(KEY)).await.is_err());
+    assert!(quell.handle(quell.event(&read(KEY)), 60).await.is_err());
     quell.cloud.forget_calls();
-    refuse(&quell, &["DeleteSecurityGroup"], Refusal::Throttled);
-    let undone = quell.order_about("undo", GROUP_ID, 200).await;
-    assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
-    assert_eq!(quell.verdicts(), ["PARTLY RELEASED"]);
+    refuse(&quell, &["UpdateAccessKey", "GetUserPolicy"], Refusal::Throttled);
+    for later in [200, 330] {
+        let undone = quell.order_about("undo", KEY_ID, later).await;
+        assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
+        assert_eq!(quell.verdicts(), ["PARTLY RELEASED"], "{}", quell.email());
+    }
+}
+
+/// The same finding, before it named the instance as well.
+fn without_the_instance(quell: &Rehearsal, whole: &str) -> Value {
+    let mut first = quell.event(whole);
+    let resources = "/detail/service/detection/sequence/resources";
+    first.pointer_mut(resources).and_then(Value::as_array_mut).unwrap().truncate(1);
+    first
+}
+
+#[tokio::test]
+async fn what_an_update_adds_and_quell_may_not_touch_is_told_once() {
+    let protect = "[[protect]]\narns = ['arn:aws:ec2:*:*:instance/*']\nowner = 'ops'\nreason = 'wages'\n";
+    for (policy, end) in [
+        (format!("{CONTAIN}{protect}"), "contained"),
+        (format!("{}{protect}", CONTAIN.replace("response", "max_blast = 0\nresponse")), "waiting-for-approval"),
+    ] {
+        let quell = Rehearsal::of(&policy).await;
+        let whole = but("attack_sequence", &[GROUP]);
+        let first = without_the_instance(&quell, &whole);
+        assert_eq!(verdict(&quell.handle(first, 0).await), end, "{}", quell.email());
+        quell.cloud.forget_calls();
+        quell.handle(quell.event(&newer(&whole)), 10).await.ok();
+        assert_eq!(quell.told().len(), 1, "{end}");
+        assert!(quell.email().contains("is protected (ops): wages"), "{}", quell.email());
+        quell.handle(quell.event(&newer(&newer(&whole))), 20).await.ok();
+        assert_eq!(quell.told().len(), 1, "{end}: {}", quell.email());
+    }
+}
+
+#[tokio::test]
+async fn what_an_update_adds_beyond_the_limit_is_asked() {
+    let policy = format!(
+        "[limit]\nremediation = {{ compromised-instance = 0 }}\n{}",
+        CONTAIN.replace("response", "max_blast = 0\nresponse")
+    );
+    let quell = Rehearsal::of(&policy).await;
+    let before = quell.cloud.world().await;
+    let whole = but("attack_sequence", &[GROUP]);
+    let first = without_the_instance(&quell, &whole);
+    assert_eq!(verdict(&quell.handle(first, 0).await), "waiting-for-approval", "{}", quell.email());
+    quell.cloud.forget_calls();
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&whole)), 10).await), "waiting-for-approval");
+    assert_eq!(quell.told().len(), 1);
+    assert!(quell.email().contains("as many compromised-instance this hour as the policy allows"), "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    assert_eq!(quell.order_about("approve", GROUP_ID, 20).await["ok"]["verdict"], "contained");
+}
+
+#[tokio::test]
+async fn what_is_refused_at_every_look_is_told_once() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+    refuse(&quell, &["PutUserPolicy"], Refusal::Denied);
+    quell.cloud.forget_calls();
+    for later in [6, 16, 61, HOUR + 1, 2 * HOUR + 1] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"], "{}", quell.email());
+}
+
+#[tokio::test]
+async fn what_was_for_a_time_and_cannot_be_given_back_is_told_each_day_and_no_more() {
+    let quell = Rehearsal::of(&rule("contain", "expires = '4h'")).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    refuse(&quell, &["UpdateAccessKey", "DeleteUserPolicy"], Refusal::Denied);
+    quell.cloud.forget_calls();
+    for minutes in [1, 2, 3, 60, 120] {
+        quell.tick(4 * HOUR + minutes * 60).await.ok();
+    }
+    assert_eq!(quell.verdicts(), ["PARTLY RELEASED"], "{}", quell.email());
+    quell.cloud.heal();
+    quell.tick(29 * HOUR).await.ok();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn time_does_not_approve_more_than_the_hours_limit() {
+    let terms = "approval = { within = '1h', fallback = 'contain' }";
+    let quell = Rehearsal::of(&format!("[limit]\nper_hour = 1\n{}", rule("approve", terms))).await;
+    quell.deliver(&read(KEY)).await.ok();
+    quell.deliver(&read("port_probe")).await.ok();
+    quell.cloud.forget_calls();
+    quell.tick(HOUR + 60).await.ok();
+    let mut verdicts = quell.verdicts();
+    verdicts.sort_unstable();
+    assert_eq!(verdicts, ["CONTAINED", "WAITING FOR APPROVAL"], "{}", quell.email());
+}
+
+#[tokio::test]
+async fn an_instance_whose_group_could_not_be_made_at_first_is_isolated_by_the_retry() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    refuse(&quell, &["CreateSecurityGroup"], Refusal::Throttled);
+    let event = "instance_mines_bitcoin";
+    assert!(quell.deliver(&read(event)).await.is_err());
+    quell.cloud.heal();
+    assert_eq!(verdict(&quell.handle(quell.event(&read(event)), 70).await), "contained", "{}", quell.email());
 }
 
 #[tokio::test]
@@ -441,9 +549,7 @@ async fn what_an_update_adds_is_contained_while_the_rest_waits() {
     let quell = Rehearsal::of(&CONTAIN.replace("response", "max_blast = 0\nresponse")).await;
     let before = quell.cloud.world().await;
     let whole = but("attack_sequence", &[GROUP]);
-    let mut first = quell.event(&whole);
-    let resources = "/detail/service/detection/sequence/resources";
-    first.pointer_mut(resources).and_then(Value::as_array_mut).unwrap().truncate(1);
+    let first = without_the_instance(&quell, &whole);
     assert_eq!(verdict(&quell.handle(first, 0).await), "waiting-for-approval", "{}", quell.email());
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
     quell.cloud.forget_calls();

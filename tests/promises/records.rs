@@ -1,6 +1,6 @@
 //! Every record that any release ever wrote is still read, and undone.
 //!
-//! `tests/records/` has one of each shape, named after its schema. A file there is never changed: a new shape is a new
+//! `tests/records/` has one of each shape, named after its schema. Once released, a file there is never changed: a new shape is a new
 //! file. `cargo test --test promises -- --ignored write_the_records` adds those that are missing.
 
 #![expect(

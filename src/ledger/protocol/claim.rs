@@ -118,7 +118,6 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
             begin(claim, seen, renewed(claim, known), How::Fresh)
         }
         Ok(How::Again) if known.status == Status::Closed => take(claim, updated(claim, known), How::Again),
-        Ok(How::Again) if known.status == Status::Waiting => begin(claim, seen, joined_by(claim, known), How::Again),
         Ok(How::Again) => begin(claim, seen, resumed(claim, known), How::Again),
         Ok(How::Approved) => begin(claim, seen, approved(claim, known), How::Approved),
         Ok(How::AskAgain) => take(claim, shown_again(claim, known), How::AskAgain),
@@ -143,7 +142,7 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
         }
         (Occasion::Delivery, Status::Held | Status::Closed) if newer => Ok(How::Again),
         (Occasion::Delivery, Status::Waiting)
-            if newer && !(known.holds.is_empty() && more(claim, known).is_empty()) =>
+            if newer && !(known.holds.is_empty() && added(claim, known).is_empty()) =>
         {
             Ok(How::Again)
         }
@@ -201,6 +200,7 @@ fn fresh(claim: &Claim) -> IncidentRecord {
         let_go: BTreeSet::new(),
         told: None,
         said: None,
+        untried: BTreeSet::new(),
         said_left: None,
         approval: None,
         undo: None,
@@ -213,35 +213,34 @@ fn fresh(claim: &Claim) -> IncidentRecord {
     }
 }
 
-/// What was begun is finished as it was planned: its original values are those of before the crash.
+/// What was begun is finished as it was planned: its original values are those of before the crash. What waits stays as it
+/// was shown, and is planned anew when a person decides; what comes to it is shown as another plan.
 fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    let incident = Incident { finding: newest(claim, known), parts: merged(claim, known), ..known.incident.clone() };
-    IncidentRecord { incident, ..known.clone() }
+    let news = claim.incident.news.clone().or_else(|| known.incident.news.clone());
+    let (parts, approval) = match &known.approval {
+        Some(approval) => {
+            let old = known.incident.parts.iter().map(|part| {
+                if is_begun(part) { extended(part, twin(part, &claim.incident.parts), known) } else { part.clone() }
+            });
+            let added = added(claim, known);
+            let asks = added.iter().any(|part| part.decision.response == Response::Approve);
+            let plan = approval.plan + u32::from(asks);
+            (old.chain(added.into_iter().cloned()).collect(), Some(Approval { plan, ..approval.clone() }))
+        }
+        None => (merged(claim, known), None),
+    };
+    let incident = Incident { finding: newest(claim, known), parts, news, ..known.incident.clone() };
+    IncidentRecord { incident, approval, ..known.clone() }
+}
+
+/// The parts that the incident does not have.
+fn added<'a>(claim: &'a Claim, known: &IncidentRecord) -> Vec<&'a Part> {
+    claim.incident.parts.iter().filter(|part| twin(part, &known.incident.parts).is_none()).collect()
 }
 
 /// Nothing is held any more, so nothing is begun: what is there now is planned, guarded and counted as if it were new.
 fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     IncidentRecord { incident: claim.incident.clone(), contained: None, ends: None, ..known.clone() }
-}
-
-/// What waits stays as it was shown, and is planned anew when a person decides; what the policy contains without asking,
-/// and nobody has seen before, is contained now.
-fn joined_by(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    let old = known.incident.parts.iter().map(|part| match twin(part, &claim.incident.parts) {
-        Some(new) if is_begun(part) => extended(part, Some(new), known),
-        Some(_) | None => part.clone(),
-    });
-    let parts = old.chain(more(claim, known).into_iter().cloned()).collect();
-    IncidentRecord {
-        incident: Incident { finding: newest(claim, known), parts, ..known.incident.clone() },
-        ..known.clone()
-    }
-}
-
-/// The parts that are to be contained, and that the incident does not have.
-fn more<'a>(claim: &'a Claim, known: &IncidentRecord) -> Vec<&'a Part> {
-    let is_new = |part: &&Part| is_begun(part) && twin(part, &known.incident.parts).is_none();
-    claim.incident.parts.iter().filter(is_new).collect()
 }
 
 fn updated(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
@@ -304,19 +303,21 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     if let Some(full) = counters.iter().find(|limit| limit.at_most == 0 || seen.full.contains(&limit.counter)) {
         return denied(Denied::OverLimit(full.counter.clone()));
     }
+    record.untried.clear();
     for placed in wanted {
         let key = placed.key();
         if !record.holds.contains(&key) {
+            record.untried.insert(key.clone());
             record.holds.push(key);
         }
+    }
+    // What is begun anew has tries of its own.
+    if matches!(how, How::Fresh | How::Approved) || !record.untried.is_empty() {
+        record.failures = 0;
     }
     // Looking again may find all as it was left, and then the results stand.
     if how == How::Approved || (how != How::Again && record.contained.is_none()) {
         record.incident.parts.iter_mut().for_each(|part| part.results.clear());
-    }
-    // What is begun anew has tries of its own.
-    if matches!(how, How::Fresh | How::Approved) {
-        record.failures = 0;
     }
     record.status = Status::Containing;
     record.runs += 1;

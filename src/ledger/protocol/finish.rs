@@ -4,7 +4,8 @@ use super::super::hold::Hold;
 use super::super::key::{HoldKey, Placed};
 use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
 use super::{Seen, Swap};
-use crate::incident::{Incident, News, Outcome, StepResult};
+use crate::incident::{Incident, News, Outcome, Part, StepResult};
+use crate::plan::Plan;
 use crate::policy::Response;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -44,6 +45,7 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     let not_ours = untouched(&record, &done.incident);
     record.incident = done.incident.clone();
     record.holds.retain(|key| !not_ours.contains(key));
+    record.untried.clear();
     let transient = done.incident.is_worth_retrying();
     record.failures = if transient { record.failures + 1 } else { 0 };
     record.status = if transient && !record.is_given_up() {
@@ -56,7 +58,9 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     // Nobody can decide while it is still tried, so their time does not run yet.
     record.approval = done.approval.clone().filter(|_| record.status == Status::Waiting || before.approval.is_some());
     record.ends = done.ends.or(record.ends);
-    if !record.holds.is_empty() && (record.contained.is_none() || !done.reopened.is_empty()) {
+    // The looks count from when something was last contained; where nothing could be, from when that was given up.
+    let is_made = !done.reopened.is_empty() || newly_holds(before, &done.incident);
+    if !record.holds.is_empty() && (is_made || (record.contained.is_none() && record.status != Status::Containing)) {
         record.contained = Some(done.now);
     }
     if !done.reopened.is_empty() {
@@ -65,9 +69,7 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     if record.is_given_up() && !before.is_given_up() && record.incident.news.is_none() {
         record.incident.news = Some(News::GivenUp { tries: record.failures });
     }
-    record.said = Some(fingerprint(&record));
-    // What fails as it did before, people know.
-    let is_known = transient && record.incident.news.is_none() && record.said == before.said;
+    let is_known = record.incident.news.is_none() && before.said == Some(saying(&record));
     record.told = before.told.filter(|_| is_known);
     record.note(done.now, by, What::Finished { verdict: done.incident.verdict() });
     record.version += 1;
@@ -75,18 +77,35 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     Swap { incident: Some(record), holds, counters: Vec::new() }
 }
 
-/// Which subjects came to what, step by step, and whether a person is asked. Not why: that has times and ids in it.
-fn fingerprint(record: &IncidentRecord) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    record.approval.is_some().hash(&mut hasher);
-    for part in &record.incident.parts {
-        (&part.plan.subject, &part.plan.remediation, part.verdict(), part.decision.refused).hash(&mut hasher);
+/// What people would be told of a record, as a fingerprint: equal where nothing about it is new. Which subjects came to
+/// what, step by step, and whether a person is asked; not why, since that has times and ids in it.
+#[must_use]
+pub fn saying(record: &IncidentRecord) -> u64 {
+    let part = |part: &Part| {
+        let Plan { subject, remediation, .. } = &part.plan;
+        let mut hasher = DefaultHasher::new();
+        // What a finding saw of an instance changes with each update, and above all with what we do to it.
+        (&subject.at, subject.kind.to_string(), remediation, part.verdict(), part.decision.refused).hash(&mut hasher);
         for result in &part.results {
-            let key = HoldKey::of(&part.plan.subject.at, &result.change.setting);
-            (key, mem::discriminant(&result.outcome)).hash(&mut hasher);
+            let key = HoldKey::of(&subject.at, &result.change.setting);
+            let passes = matches!(result.outcome, Outcome::Failed { transient: true, .. });
+            (key, mem::discriminant(&result.outcome), passes).hash(&mut hasher);
         }
-    }
+        hasher.finish()
+    };
+    let mut parts: Vec<u64> = record.incident.parts.iter().map(part).collect();
+    parts.sort_unstable();
+    let mut hasher = DefaultHasher::new();
+    (record.approval.is_some(), parts).hash(&mut hasher);
     hasher.finish()
+}
+
+/// Whether a setting holds that did not before.
+fn newly_holds(before: &IncidentRecord, done: &Incident) -> bool {
+    let holding = |incident: &Incident| -> BTreeSet<HoldKey> {
+        results(incident).filter(|(_, result)| result.outcome.holds()).map(|(key, _)| key).collect()
+    };
+    !holding(done).is_subset(&holding(&before.incident))
 }
 
 /// The holds that [`finish`] writes, and must see: steps that never came to be, and values that only execution knew.
@@ -106,7 +125,7 @@ fn settled(hold: &Hold, record: &IncidentRecord, not_ours: &BTreeSet<HoldKey>, d
     Some(hold.with_result(&record.id, &result.1.change.to, done.now))
 }
 
-/// Settings that the first run was refused: they are not ours, and if a person sets them by hand, undo must leave them.
+/// Settings that were refused at the first try: they are not ours, and if a person sets them by hand, undo must leave them.
 /// A later run cannot know what an earlier one did before it crashed, and what was contained once stays held.
 fn untouched(record: &IncidentRecord, done: &Incident) -> BTreeSet<HoldKey> {
     let never = |result: &StepResult| match result.outcome {
@@ -117,8 +136,8 @@ fn untouched(record: &IncidentRecord, done: &Incident) -> BTreeSet<HoldKey> {
     };
     let all: Vec<_> = results(done).collect();
     let touched: BTreeSet<_> = all.iter().filter(|(_, result)| !never(result)).map(|(key, _)| key.clone()).collect();
-    let never = all.into_iter().filter(|(key, result)| never(result) && !touched.contains(key));
-    if record.runs == 1 && record.contained.is_none() { never.map(|(key, _)| key).collect() } else { BTreeSet::new() }
+    let never = all.into_iter().filter(|(key, result)| never(result) && !touched.contains(key)).map(|(key, _)| key);
+    never.filter(|key| record.untried.contains(key)).collect()
 }
 
 fn results(incident: &Incident) -> impl Iterator<Item = (HoldKey, &StepResult)> {
@@ -152,6 +171,7 @@ pub fn told(record: &IncidentRecord, now: Timestamp) -> Swap {
         | Status::Rejected
         | Status::Closed => record.told = Some(now),
     }
+    record.said = Some(saying(&record));
     record.due = record.next_due(now);
     let_rest(record)
 }

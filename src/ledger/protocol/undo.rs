@@ -6,7 +6,7 @@ use super::Swap;
 use crate::change::Value;
 use crate::incident::{Incident, News, Outcome, StepResult};
 use crate::policy::Response;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Why there is nothing to undo.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,8 +72,8 @@ pub fn begin_undo(
         status @ (Status::Released | Status::Rejected) => return Err(NoUndo::Over(status)),
     };
     if record.status != Status::Releasing {
-        // Its own tries count, and people know nothing of them yet.
-        (record.failures, record.told) = (0, None);
+        // Its own tries count, not those of containing.
+        record.failures = 0;
         record.note(now, by, What::UndoBegun);
     }
     record.status = Status::Releasing;
@@ -132,6 +132,8 @@ pub fn finish_undo(
     }
     if record.status != Status::Releasing {
         record.undo = None;
+        // What was for a time and cannot be given back is tried again, and told, a day later.
+        record.ends = record.ends.map(|ends| if ends <= now { later(now) } else { ends });
     }
     // Of what fails as it did before, people know.
     let is_known =
@@ -139,6 +141,10 @@ pub fn finish_undo(
     record.told = record.told.filter(|_| is_known);
     record.version += 1;
     Swap { incident: Some(record), ..Swap::default() }
+}
+
+fn later(now: Timestamp) -> Timestamp {
+    now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX)
 }
 
 /// What was let go is not called contained any more, whatever is told later.
