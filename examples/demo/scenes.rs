@@ -215,6 +215,8 @@ async fn stolen_session(bootstrap: &Path) -> Result<Shown, String> {
 async fn instance(bootstrap: &Path) -> Result<Shown, String> {
     let stage = Stage::set(bootstrap, CONTAIN).await;
     let host = stage.account.real(WEB);
+    let [subnet, vpc] = ["subnet-0a1b2c3d4e5f60020", "vpc-0a1b2c3d4e5f60010"].map(|id| stage.account.real(id));
+    stage.cloud.balance("front", subnet, vpc, 443, "instance", &[host]).await;
     let before = stage.cloud.main().interface_groups(host).await;
     let handled = stage.send("instance_talks_to_c2").await?;
     let after = stage.cloud.main().interface_groups(host).await;
@@ -226,7 +228,7 @@ async fn instance(bootstrap: &Path) -> Result<Shown, String> {
     Ok(Shown::default()
         .finding(&handled)
         .aws(&handled)
-        .email_parts(&handled, &["NEXT STEPS"])
+        .email_parts(&handled, &["NEXT STEPS", "WHAT ELSE STOPS"])
         .time(&handled)
         .claim(
             "all three interfaces have the quarantine group, and no other",
@@ -234,6 +236,7 @@ async fn instance(bootstrap: &Path) -> Result<Shown, String> {
         )
         .claim("each VPC has one new group, without any rule", made.len() == 2 && empty)
         .claim("nothing else in either account is different", handled.differences.len() == 5)
+        .claim("the load balancer in front of it is told", handled.email.contains("and lose it: front (port 443)."))
         .claim("people were told: contained", told(&handled, "contained")))
 }
 
@@ -423,7 +426,9 @@ async fn approval(bootstrap: &Path) -> Result<Shown, String> {
         .claim("once approved it is contained", approved.differences.len() == 2 && after.starts_with("refused"))
         .claim("people were told: contained", approved.told == ["contained"])
         .claim("a second approval does nothing more", !twice.succeeded && twice.differences.is_empty())
-        .claim("the history says who", history.contains("approved plan 1")))
+        .claim("the history says who, as AWS shows it", {
+            history.contains("approved plan 1") && history.contains("user/olga, as AWS shows")
+        }))
 }
 
 fn tried(before: &str, after: &str) -> String {

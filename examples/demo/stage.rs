@@ -18,6 +18,8 @@ pub struct Stage {
     pub cloud: Cloud,
     pub account: Account,
     lambda: Lambda,
+    /// A person of the team, who may give orders.
+    operator: Credentials,
     /// Started with the cloud, within microseconds: the calls' times count from here.
     clock: Instant,
     /// The operator's command, which was built beside the Lambda.
@@ -65,6 +67,7 @@ impl Stage {
         let cloud = Cloud::start().await;
         let clock = Instant::now();
         let account = Account::seed(&cloud).await;
+        let operator = cloud.user("olga").await;
         cloud.latency(LATENCY);
         let (program, topic) = (bootstrap.display().to_string(), account.topic());
         let environment = [
@@ -77,7 +80,7 @@ impl Stage {
         ];
         let lambda = Lambda::start(&cloud, &account.function, &[&program], &environment).await;
         lambda.serve(&cloud, "quell");
-        Self { cloud, account, lambda, clock, quell: bootstrap.with_file_name("quell") }
+        Self { cloud, account, lambda, operator, clock, quell: bootstrap.with_file_name("quell") }
     }
 
     /// Sends an event to the Lambda, and looks at AWS before and after.
@@ -128,14 +131,13 @@ impl Stage {
     pub async fn order(&self, line: &str) -> Result<Ordered, String> {
         let before = self.cloud.world().await;
         self.cloud.forget_calls();
-        let operator = self.cloud.operator();
         let typed = self.account.localise(line);
         let output = Command::new(&self.quell)
             .args(typed.split_whitespace().skip(1))
             .env_clear()
             .env("AWS_ENDPOINT_URL", self.cloud.url())
-            .env("AWS_ACCESS_KEY_ID", &operator.key)
-            .env("AWS_SECRET_ACCESS_KEY", &operator.secret)
+            .env("AWS_ACCESS_KEY_ID", &self.operator.key)
+            .env("AWS_SECRET_ACCESS_KEY", &self.operator.secret)
             .env("AWS_REGION", REGION)
             .output();
         let output = output.await.map_err(|why| format!("{}: {why}", self.quell.display()))?;

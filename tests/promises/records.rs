@@ -1,7 +1,7 @@
 //! Every record that any release ever wrote is still read, and undone.
 //!
-//! `tests/records/` has one of each shape, named after its schema. Once released, a file there is never changed: a new shape is a new
-//! file. `cargo test --test promises -- --ignored write_the_records` adds those that are missing.
+//! `tests/records/` has one of each shape, named after its schema. Once released, a file there is never changed: a new
+//! shape is a new file. `cargo test --test promises -- --ignored write_the_records` adds those that are missing.
 
 #![expect(
     clippy::unwrap_used,
