@@ -146,9 +146,8 @@ fn approval(incident: &Incident, record: &IncidentRecord, now: Timestamp) -> Opt
     let terms = || waiting().map(|part| part.decision.approval);
     waiting().next()?;
     // A later look at what was contained changes nothing about the time that people have for the rest, unless it ran out
-    // while nobody could decide.
-    let runs = |approval: &&Approval| record.failures == 0 || approval.expires > now;
-    if let Some(approval) = record.approval.as_ref().filter(runs) {
+    // while nobody could decide, or what they decide on is another.
+    if let Some(approval) = record.approval.as_ref().filter(|approval| approval.expires > now) {
         return Some(approval.clone());
     }
     let within = terms().flatten().map(|terms| terms.within).min().unwrap_or(DECIDE_WITHIN);

@@ -144,13 +144,22 @@ fn unconfirmed(error: &CloudError) -> Outcome {
 /// A write that got no answer may have landed all the same, and one of an unknown error too: looking tells.
 async fn failed(cloud: &Cloud, change: &Change, error: &CloudError, until: Instant) -> Outcome {
     let why = error.to_string();
-    if error.kind == Kind::Gone {
+    if error.kind == Kind::Gone && !may_lack_another(&change.setting) {
         return Outcome::Gone { why };
     }
     match read(cloud, change, until).await {
         Ok(value) if value == change.to => Outcome::Changed,
+        Err(gone) if gone.kind == Kind::Gone => Outcome::Gone { why: gone.to_string() },
         // A change of several calls may be half made when one of them is refused; then it is ours to undo.
         Ok(value) if value == change.from && error.kind == Kind::Refused => Outcome::Refused { why },
-        Ok(_) | Err(_) => Outcome::Failed { why, transient: error.kind == Kind::Transient },
+        Ok(_) | Err(_) => Outcome::Failed { why, transient: matches!(error.kind, Kind::Transient | Kind::Gone) },
+    }
+}
+
+/// Whether what AWS calls missing may be what the setting should get, a group or a rule, and not what it is a setting of.
+fn may_lack_another(setting: &Setting) -> bool {
+    match setting {
+        Setting::InterfaceGroups(_) | Setting::IngressRules(_) => true,
+        Setting::AccessKeyStatus(_) | Setting::InlinePolicy(_) | Setting::QuarantineGroup(_) => false,
     }
 }

@@ -47,11 +47,26 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
     // What interfaces move into must be there, and empty, before they are looked at.
     let (groups, others): (Vec<&Hold>, Vec<&Hold>) =
         holds.iter().partition(|hold| matches!(hold.setting, Setting::QuarantineGroup(_)));
-    let mut looks = Vec::new();
-    for some in [groups, others] {
-        let found = join_all(some.iter().map(|hold| look(responder, run, &record, hold))).await;
-        looks.extend(some.into_iter().zip(found));
-    }
+    let groups = join_all(groups.iter().map(|hold| async { (*hold, look(responder, run, &record, hold).await) })).await;
+    let missing = |hold: &Hold| {
+        let vpc = hold.waits_for()?;
+        groups.iter().find_map(|(group, found)| match (&group.setting, found) {
+            (Setting::QuarantineGroup(it), Found::Other(result) | Found::Unknown(result)) if it.vpc == vpc => {
+                Some(result.outcome.clone()).filter(|outcome| !outcome.holds())
+            }
+            _ => None,
+        })
+    };
+    let others = join_all(others.iter().map(|hold| async {
+        let found = match (missing(hold), hold.kept_by(&record.id)) {
+            // Without its group it fails as the group does.
+            (Some(outcome), Some(change)) => Found::Unknown(StepResult { change, outcome }),
+            (_, _) => look(responder, run, &record, hold).await,
+        };
+        (*hold, found)
+    }))
+    .await;
+    let looks: Vec<(&Hold, Found)> = groups.into_iter().chain(others).collect();
     let mut results = BTreeMap::new();
     let mut reopened = Vec::new();
     for (hold, found) in looks {

@@ -183,3 +183,56 @@ async fn what_cannot_be_contained_again_stays_held_and_is_told_as_open() {
     assert_eq!(quell.order_about("undo", KEY_ID, 40).await["ok"]["verdict"], "released");
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
+
+#[tokio::test]
+async fn an_interface_whose_group_is_gone_is_not_called_contained() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let event = "instance_mines_bitcoin";
+    assert_eq!(verdict(&quell.deliver(&read(event)).await), "contained");
+    // The attacker moves the interface back, and deletes the group that it was moved to.
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let interface = quell.account.real("eni-0c1b2c3d4e5f60001").to_owned();
+    let group = quell.account.real("sg-0c1b2c3d4e5f60030").to_owned();
+    let moved = [("NetworkInterfaceId", interface.as_str()), ("SecurityGroupId.1", group.as_str())];
+    ec2.call("ModifyNetworkInterfaceAttribute", &moved).await;
+    let ours = [("Filter.1.Name", "group-name"), ("Filter.1.Value.1", "quell-quarantine")];
+    let found = ec2.call("DescribeSecurityGroups", &ours).await;
+    let id = found.pointer("/securityGroupInfo/0/groupId").and_then(|id| id.as_str()).unwrap_or_default();
+    ec2.call("DeleteSecurityGroup", &[("GroupId", id)]).await;
+    quell.cloud.forget_calls();
+    quell.tick(6).await.ok();
+    // Quell does not find out where to move it now, and says so.
+    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"], "{}", quell.email());
+    assert!(quell.email().contains("and not all of it could be contained again"), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn what_a_person_did_by_hand_after_a_refusal_stays_after_undo() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    refuse(&quell, &["UpdateAccessKey"], Refusal::Denied);
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "partial");
+    quell.cloud.heal();
+    let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
+    let off = [("UserName", "ann"), ("AccessKeyId", key), ("Status", "Inactive")];
+    quell.cloud.moto().service("iam", &quell.cloud.account_id).call("UpdateAccessKey", &off).await;
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&read(KEY))), 60).await), "contained", "{}", quell.email());
+    assert_eq!(quell.order_about("undo", KEY_ID, 120).await["ok"]["verdict"], "released");
+    let contained = quell.cloud.world().await;
+    let on = [("UserName", "ann"), ("AccessKeyId", key), ("Status", "Active")];
+    quell.cloud.moto().service("iam", &quell.cloud.account_id).call("UpdateAccessKey", &on).await;
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await).len(), 1, "it was inactive");
+}
+
+#[tokio::test]
+async fn one_refused_step_does_not_keep_the_rest_from_being_given_up() {
+    let quell = Rehearsal::of(&format!("[limit]\nper_hour = 2\n{CONTAIN}")).await;
+    let sequence = but("attack_sequence", &[GROUP]);
+    refuse(&quell, &["PutUserPolicy", "UpdateAccessKey"], Refusal::Denied);
+    refuse(&quell, &["ModifyNetworkInterfaceAttribute"], Refusal::Throttled);
+    assert!(quell.deliver(&sequence).await.is_err());
+    for minutes in [2, 5, 10, 19, 36, 69, 132, 200, 270, 340, 410, 480] {
+        quell.tick(minutes * 60).await.ok();
+    }
+    assert!(quell.email().contains("Quell tried it 12 times"), "{}", quell.email());
+    assert!(!quell.email().contains("as many containments this hour"), "{}", quell.email());
+}

@@ -1,7 +1,7 @@
 //! Who may work on a finding, and on which plan.
 
 use super::super::hold::Hold;
-use super::super::key::{CounterKey, IncidentId, Placed};
+use super::super::key::{CounterKey, HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, SCHEMA, Status, What, Worker};
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
@@ -219,13 +219,23 @@ fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let news = claim.incident.news.clone().or_else(|| known.incident.news.clone());
     let (parts, approval) = match &known.approval {
         Some(approval) => {
-            let old = known.incident.parts.iter().map(|part| {
-                if is_begun(part) { extended(part, twin(part, &claim.incident.parts), known) } else { part.clone() }
+            let unseen = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. }));
+            let old = known.incident.parts.iter().map(|part| match twin(part, &claim.incident.parts) {
+                new if is_begun(part) => extended(part, new, known),
+                Some(new) if unseen(part) => new.clone(),
+                Some(_) | None => part.clone(),
             });
-            let added = added(claim, known);
-            let asks = added.iter().any(|part| part.decision.response == Response::Approve);
-            let plan = approval.plan + u32::from(asks);
-            (old.chain(added.into_iter().cloned()).collect(), Some(Approval { plan, ..approval.clone() }))
+            let parts: Vec<Part> = old.chain(added(claim, known).into_iter().cloned()).collect();
+            let waiting = |parts: &[Part]| {
+                parts.iter().filter(|part| !unseen(part) && part.decision.response == Response::Approve).count()
+            };
+            // Those who decide get their whole time for what they have not seen.
+            let approval = if waiting(&parts) > waiting(&known.incident.parts) {
+                Approval { plan: approval.plan + 1, expires: claim.now, ..approval.clone() }
+            } else {
+                approval.clone()
+            };
+            (parts, Some(approval))
         }
         None => (merged(claim, known), None),
     };
@@ -298,7 +308,12 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     };
     // What a person approved is theirs to answer for, however much there was in the hour.
     let by_a_person = matches!(claim.occasion, Occasion::Approve { .. });
-    let is_new = record.holds.is_empty() && !holds.is_empty() && !by_a_person;
+    // What was tried and refused before is tried once more, and is nothing new.
+    let known = seen.incident.as_ref().filter(|_| matches!(how, How::Resumed | How::Again));
+    let tried: BTreeSet<HoldKey> =
+        known.into_iter().flat_map(|known| held_by(&known.incident)).map(|placed| placed.key()).collect();
+    let begins = wanted.iter().map(Placed::key).any(|key| !record.holds.contains(&key) && !tried.contains(&key));
+    let is_new = record.holds.is_empty() && begins && !by_a_person;
     let counters = if is_new { claim.limits.clone() } else { Vec::new() };
     if let Some(full) = counters.iter().find(|limit| limit.at_most == 0 || seen.full.contains(&limit.counter)) {
         return denied(Denied::OverLimit(full.counter.clone()));
@@ -312,7 +327,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         }
     }
     // What is begun anew has tries of its own.
-    if matches!(how, How::Fresh | How::Approved) || !record.untried.is_empty() {
+    if matches!(how, How::Fresh | How::Approved) || begins {
         record.failures = 0;
     }
     // Looking again may find all as it was left, and then the results stand.
@@ -421,6 +436,13 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord) -> Part {
     let key = |step: &Step| Placed { at: at.clone(), change: step.change.clone() }.key();
     for stage in &mut part.plan.stages {
         stage.retain(|step| !known.let_go.contains(&key(step)));
+        // What was refused is not ours: a person may have set it since, and then that is its original value.
+        for step in stage.iter_mut().filter(|step| !known.holds.contains(&key(step))) {
+            let newer = new.and_then(|new| new.plan.steps().find(|newer| key(newer) == key(step)));
+            if let Some(newer) = newer {
+                *step = newer.clone();
+            }
+        }
     }
     let may = new.filter(|new| new.decision.response == Response::Contain);
     let found = may.into_iter().flat_map(|new| new.plan.steps());

@@ -132,6 +132,8 @@ pub fn finish_undo(
     }
     if record.status != Status::Releasing {
         record.undo = None;
+        // What stays held is looked after, also where nothing was seen to hold yet.
+        record.contained = record.contained.or(Some(now)).filter(|_| !record.holds.is_empty());
         // What was for a time and cannot be given back is tried again, and told, a day later.
         record.ends = record.ends.map(|ends| if ends <= now { later(now) } else { ends });
     }
