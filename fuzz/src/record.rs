@@ -131,7 +131,9 @@ fn finishes(record: &IncidentRecord, ask: &Claim, swap: &Swap) {
     let holds = swap.holds.iter().map(|hold| (hold.key.clone(), hold.clone())).collect();
     let swap = protocol::finish(record, &ask.by, &done, &Seen { holds, ..Seen::default() });
     let end = written(swap);
-    assert_eq!((end.version, end.told, &end.holds), (record.version + 1, None, &record.holds));
+    assert_eq!((end.version, &end.holds), (record.version + 1, &record.holds));
+    let is_known = end.told == record.told && record.said == Some(protocol::saying(&end));
+    assert!(end.told.is_none() || is_known, "people are told of what they do not know");
     let at_rest = if end.holds.is_empty() { Status::Closed } else { Status::Held };
     let tries_again = transient && !end.is_given_up();
     assert_eq!(end.status, if tries_again { Status::Containing } else { at_rest });
@@ -165,7 +167,9 @@ fn rests(record: &IncidentRecord, now: Timestamp) {
     assert!(told.told == Some(now) || told.said_left == Some(now));
     assert_eq!(told.due, told.next_due(now));
     let put_down = written(protocol::put_down(record, now));
-    assert_eq!((put_down.due, put_down.told), (Some(now), record.told));
+    // At once where people do not know of it, otherwise by the clock.
+    let due = if record.told.is_some() { record.next_due(now) } else { Some(now) };
+    assert_eq!((put_down.due, put_down.told), (due, record.told));
     assert!(put_down.status == record.status && told.status == record.status);
     let verified = written(protocol::verified(record, now));
     for rested in [&told, &put_down, &verified] {
