@@ -5,7 +5,7 @@
 
 use crate::act::{finish, make_all, told_whole};
 use crate::aws::Cloud;
-use crate::change::{Change, GroupRef, Value};
+use crate::change::Change;
 use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
 use crate::execute::make;
@@ -15,7 +15,7 @@ use crate::ledger::key::HoldKey;
 use crate::ledger::protocol::saying;
 use crate::ledger::record::IncidentRecord;
 use crate::observe::Budget;
-use crate::plan::{Plan, Step};
+use crate::plan::Plan;
 use crate::respond::{Ending, Quiet, Responder, Run, cloud_at};
 use crate::setting::{Setting, quarantine_groups};
 use futures_util::future::join_all;
@@ -48,7 +48,6 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
     let (groups, others): (Vec<&Hold>, Vec<&Hold>) =
         holds.iter().partition(|hold| matches!(hold.setting, Setting::QuarantineGroup(_)));
     let groups = join_all(groups.iter().map(|hold| async { (*hold, look(responder, run, &record, hold).await) })).await;
-    let record = moved_on(record, &groups);
     let missing = |hold: &Hold| {
         let vpc = hold.waits_for()?;
         groups.iter().find_map(|(group, found)| match (&group.setting, found) {
@@ -62,7 +61,7 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
         let found = match (missing(hold), hold.kept_by(&record.id)) {
             // Without its group it fails as the group does.
             (Some(outcome), Some(change)) => Found::Unknown(StepResult { change, outcome }),
-            (_, _) => look(responder, run, &record, &as_planned(&record, hold)).await,
+            (_, _) => look(responder, run, &record, hold).await,
         };
         (*hold, found)
     }))
@@ -107,50 +106,6 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
     };
     let incident = Incident { parts, news, ..record.incident.clone() };
     finish(responder, run, record, incident, clock::now(), reopened).await
-}
-
-/// The record with the interfaces of a VPC on their way to its new quarantine group, where somebody deleted the one that
-/// they were in: "the quarantine group of the VPC", as in a plan that was made before there was any.
-fn moved_on(mut record: IncidentRecord, groups: &[(&Hold, Found)]) -> IncidentRecord {
-    let remade = groups.iter().filter_map(|(group, found)| match (&group.setting, found) {
-        (Setting::QuarantineGroup(it), Found::Other(result))
-            if result.change.from == Value::Absent && result.outcome.holds() =>
-        {
-            Some(&it.vpc)
-        }
-        _ => None,
-    });
-    for vpc in remade {
-        for part in &mut record.incident.parts {
-            let is_of = |step: &Step| matches!(&step.change.setting, Setting::QuarantineGroup(it) if it.vpc == *vpc);
-            let others = part
-                .plan
-                .steps()
-                .any(|step| matches!(&step.change.setting, Setting::QuarantineGroup(it) if it.vpc != *vpc));
-            // With groups in two VPCs it is not known which interface is whose, unless the plan says so.
-            if others || !part.plan.steps().any(is_of) {
-                continue;
-            }
-            let interfaces = part.plan.stages.iter_mut().flatten();
-            let interfaces = interfaces.filter(|step| matches!(step.change.setting, Setting::InterfaceGroups(_)));
-            interfaces.for_each(|step| step.change.to = Value::only(GroupRef::QuarantineOf(vpc.clone())));
-        }
-    }
-    record
-}
-
-/// The hold with what the plan wants of an interface by now, where that is a group that was made anew.
-fn as_planned(record: &IncidentRecord, hold: &Hold) -> Hold {
-    let steps = record.incident.parts.iter().flat_map(|part| {
-        part.plan.steps().map(|step| (HoldKey::of(&part.plan.subject.at, &step.change.setting), &step.change.to))
-    });
-    let mut wanted = steps.filter(|(key, to)| *key == hold.key && to.waits_for().is_some()).map(|(_, to)| to);
-    match wanted.next() {
-        Some(to) if matches!(hold.setting, Setting::InterfaceGroups(_)) => {
-            hold.with_result(&record.id, to, hold.touched)
-        }
-        Some(_) | None => hold.clone(),
-    }
 }
 
 async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &Hold) -> Found {

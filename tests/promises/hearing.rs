@@ -185,9 +185,8 @@ async fn what_cannot_be_contained_again_stays_held_and_is_told_as_open() {
 }
 
 #[tokio::test]
-async fn an_interface_whose_group_somebody_deleted_is_moved_to_a_new_one() {
+async fn an_interface_whose_group_is_gone_is_not_called_contained() {
     let quell = Rehearsal::of(CONTAIN).await;
-    let before = quell.cloud.world().await;
     let event = "instance_mines_bitcoin";
     assert_eq!(verdict(&quell.deliver(&read(event)).await), "contained");
     // The attacker moves the interface back, and deletes the group that it was moved to.
@@ -202,20 +201,9 @@ async fn an_interface_whose_group_somebody_deleted_is_moved_to_a_new_one() {
     ec2.call("DeleteSecurityGroup", &[("GroupId", id)]).await;
     quell.cloud.forget_calls();
     quell.tick(6).await.ok();
-    assert_eq!(quell.verdicts(), ["CONTAINED AGAIN"], "{}", quell.email());
-    let main = quell.cloud.main();
-    let groups = main.interface_groups(quell.account.real("i-0c1b2c3d4e5f60718")).await;
-    let remade = ec2.call("DescribeSecurityGroups", &ours).await;
-    let remade = remade.pointer("/securityGroupInfo/0/groupId").and_then(|id| id.as_str()).unwrap_or_default();
-    assert!(remade != id && groups.values().all(|groups| groups == &[remade]), "{groups:?}");
-    // It stays so, whatever comes, and undo finds the way back.
-    quell.cloud.forget_calls();
-    quell.tick(12).await.ok();
-    quell.handle(quell.event(&newer(&read(event))), 70).await.ok();
-    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
-    let undone = quell.order_about("undo", "c218f816f3732196b9d69ecfe8a0f3e8", 100).await;
-    assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
-    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    // Quell does not find out where to move it now, and says so.
+    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"], "{}", quell.email());
+    assert!(quell.email().contains("and not all of it could be contained again"), "{}", quell.email());
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ fn newly_holds(before: &IncidentRecord, done: &Incident) -> bool {
 /// The holds that [`finish`] writes, and must see: steps that never came to be, and values that only execution knew.
 #[must_use]
 pub fn touched_by(record: &IncidentRecord, done: &Finish) -> BTreeSet<HoldKey> {
-    let planned = held_by(&done.incident);
+    let planned = held_by(&record.incident);
     let unknown = planned.iter().filter(|placed| placed.change.to.waits_for().is_some()).map(Placed::key);
     untouched(record, &done.incident).into_iter().chain(unknown).collect()
 }
