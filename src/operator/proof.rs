@@ -48,7 +48,7 @@ pub struct Proof {
     token: Option<String>,
 }
 
-/// No log shall have what may be sent for a minute.
+/// No log shall have what AWS takes for a quarter of an hour.
 impl fmt::Debug for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Proof")
