@@ -30,7 +30,7 @@ pub async fn carry_out(responder: &Responder, run: &Run, record: IncidentRecord)
     let budget = Budget::default();
     join_all(parts.iter_mut().map(|part| told_whole(responder, run.until, &record, part, &budget))).await;
     let incident = Incident { parts, ..record.incident.clone() };
-    finish(responder, run, record, incident, made, Vec::new()).await
+    finish(responder, run, record, incident, made).await
 }
 
 /// The only place that asks how far we may go.
@@ -121,14 +121,13 @@ pub async fn finish(
     record: IncidentRecord,
     mut incident: Incident,
     made: Timestamp,
-    reopened: Vec<String>,
 ) -> Ending {
     let now = clock::now();
     if matches!(incident.verdict(), Verdict::Contained | Verdict::Partial) {
         incident.contained = Some(made);
     }
     let (approval, ends) = (approval(&incident, &record, now), ends(&incident, &record, now));
-    let done = Finish { incident, reopened, approval, ends, now };
+    let done = Finish { incident, approval, ends, now };
     match responder.ledger.finish(&record, &run.worker, &done).await {
         Ok(record) => tell(record),
         Err(error) => {

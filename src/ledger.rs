@@ -109,6 +109,19 @@ impl Ledger {
         self.follow(record, seen, done.now, |seen| protocol::finish(record, by, done, seen)).await
     }
 
+    /// Writes down that held settings are not as they were left, before they are contained again; nothing where there are
+    /// none, or that is known.
+    pub async fn reopened(
+        &self,
+        record: IncidentRecord,
+        by: &Worker,
+        settings: &[String],
+        now: Timestamp,
+    ) -> Result<IncidentRecord, LedgerError> {
+        let Some(swap) = protocol::reopened(&record, by, settings, now) else { return Ok(record) };
+        self.follow(&record, Seen::default(), now, |_| swap.clone()).await
+    }
+
     /// Writes down that everything held is as it was left; there is nothing to tell.
     pub async fn verified(&self, record: &IncidentRecord, now: Timestamp) -> Result<IncidentRecord, LedgerError> {
         self.follow(record, Seen::default(), now, |_| protocol::verified(record, now)).await
@@ -195,7 +208,7 @@ impl Ledger {
         Ok(holds.into_iter().flatten().collect())
     }
 
-    /// Writes the next state of a hold: [`Hold::marked`], [`Hold::released_by`] or [`Hold::corrected`].
+    /// Writes the next state of a hold: [`Hold::marked`], [`Hold::released_by`], [`Hold::corrected`] or [`Hold::moved_on`].
     ///
     /// # Errors
     /// The inner error is the hold as it is now, where somebody else wrote it: decide again on that.

@@ -1,15 +1,17 @@
 //! Looks at what an incident holds: is it still as it was left?
 //!
 //! An attacker with IAM rights takes a deny policy off within seconds. What is no longer as it was left is contained
-//! again; its first original value stays the one that undo gives back.
+//! again; its first original value stays the one that undo gives back. The ledger knows of it before anything is written:
+//! should this run end in between, the next one finds all as it should be, and must still tell people.
 
 use crate::act::{finish, make_all, told_whole};
 use crate::aws::Cloud;
-use crate::change::Change;
+use crate::change::{Change, GroupRef, Value};
 use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
 use crate::execute::make;
 use crate::incident::{Incident, News, Outcome, Part, StepResult, Verdict};
+use crate::ledger::LedgerError;
 use crate::ledger::hold::Hold;
 use crate::ledger::key::HoldKey;
 use crate::ledger::protocol::saying;
@@ -27,10 +29,18 @@ enum Found {
     Nothing,
     /// As it should be.
     Kept(Change),
-    /// It was something else, and was set again, or tried to be.
-    Other(StepResult),
+    /// Somebody set it to something else.
+    Open(Box<Open>),
     /// It could not be read.
     Unknown(StepResult),
+}
+
+/// A held setting that is not as it was left.
+struct Open {
+    cloud: Cloud,
+    hold: Hold,
+    /// From what was found to what it should be.
+    change: Change,
 }
 
 /// Reads all held settings side by side, sets again what somebody else has set, and makes what a newer state of the
@@ -44,52 +54,36 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
     };
     let before: BTreeMap<HoldKey, bool> =
         results_of(&record.incident).into_iter().map(|(key, result)| (key, result.outcome.holds())).collect();
-    // What interfaces move into must be there, and empty, before they are looked at.
-    let (groups, others): (Vec<&Hold>, Vec<&Hold>) =
-        holds.iter().partition(|hold| matches!(hold.setting, Setting::QuarantineGroup(_)));
-    let groups = join_all(groups.iter().map(|hold| async { (*hold, look(responder, run, &record, hold).await) })).await;
-    let missing = |hold: &Hold| {
-        let vpc = hold.waits_for()?;
-        groups.iter().find_map(|(group, found)| match (&group.setting, found) {
-            (Setting::QuarantineGroup(it), Found::Other(result) | Found::Unknown(result)) if it.vpc == vpc => {
-                Some(result.outcome.clone()).filter(|outcome| !outcome.holds())
-            }
-            _ => None,
-        })
-    };
-    let others = join_all(others.iter().map(|hold| async {
-        let found = match (missing(hold), hold.kept_by(&record.id)) {
-            // Without its group it fails as the group does.
-            (Some(outcome), Some(change)) => Found::Unknown(StepResult { change, outcome }),
-            (_, _) => look(responder, run, &record, hold).await,
-        };
-        (*hold, found)
-    }))
-    .await;
-    let looks: Vec<(&Hold, Found)> = groups.into_iter().chain(others).collect();
+    let looks = join_all(holds.iter().map(|hold| look(responder, run, &record, hold))).await;
     let mut results = BTreeMap::new();
-    let mut reopened = Vec::new();
-    for (hold, found) in looks {
+    let mut open = Vec::new();
+    for (hold, found) in holds.iter().zip(looks) {
         let held = before.get(&hold.key).copied().unwrap_or_default();
-        let result = match found {
-            Found::Nothing => continue,
+        match found {
+            Found::Nothing => {}
+            Found::Kept(_) if held => {}
             // It was not seen before that it holds, and people were told so.
-            Found::Kept(_) if held => continue,
-            Found::Kept(change) => StepResult { change, outcome: Outcome::Changed },
-            Found::Other(result) => {
-                if held {
-                    reopened.push(hold.setting.to_string());
-                }
-                result
+            Found::Kept(change) => {
+                results.insert(hold.key.clone(), StepResult { change, outcome: Outcome::Changed });
             }
-            Found::Unknown(result) => result,
-        };
-        results.insert(hold.key.clone(), result);
+            Found::Open(found) => open.push(*found),
+            Found::Unknown(result) => {
+                results.insert(hold.key.clone(), result);
+            }
+        }
     }
+    let held = |open: &&Open| before.get(&open.hold.key).copied().unwrap_or_default();
+    let reopened: Vec<String> = open.iter().filter(held).map(|open| open.hold.setting.to_string()).collect();
+    let record = match responder.ledger.reopened(record, &run.worker, &reopened, clock::now()).await {
+        Ok(record) => record,
+        Err(error) => return Ending::come_again(error),
+    };
+    let unread = results.values().cloned().collect();
+    results.extend(set_all_again(responder, run, open, unread).await);
     let parts = join_all(record.incident.parts.iter().map(|part| extended(responder, run, &record, part, &new))).await;
     let waits = |part: &Part| part.verdict() == Verdict::WaitingForApproval;
     let asks = record.approval.is_none() && parts.iter().any(waits);
-    let is_said = record.failures == 0 && record.said == Some(saying(&record));
+    let is_said = record.failures == 0 && record.incident.news.is_none() && record.said == Some(saying(&record));
     if results.is_empty() && new.is_empty() && is_said && !record.incident.is_worth_retrying() {
         return match responder.ledger.verified(&record, clock::now()).await {
             Ok(_) => Ending::Quiet(Quiet::Kept),
@@ -99,13 +93,11 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
     let mut parts: Vec<Part> = parts.into_iter().map(|part| with_results(part, &results)).collect();
     let budget = Budget::default();
     join_all(parts.iter_mut().map(|part| told_whole(responder, run.until, &record, part, &budget))).await;
-    let news = match (reopened.is_empty(), new.is_empty() && !asks) {
-        (false, _) => Some(News::Reopened { settings: reopened.clone() }),
-        (true, false) => Some(News::More),
-        (true, true) => record.incident.news.clone(),
-    };
+    let is_reopened = matches!(record.incident.news, Some(News::Reopened { .. }));
+    let is_more = !is_reopened && (!new.is_empty() || asks);
+    let news = if is_more { Some(News::More) } else { record.incident.news.clone() };
     let incident = Incident { parts, news, ..record.incident.clone() };
-    finish(responder, run, record, incident, clock::now(), reopened).await
+    finish(responder, run, record, incident, clock::now()).await
 }
 
 async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &Hold) -> Found {
@@ -117,15 +109,79 @@ async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
         Ok(cloud) => cloud,
         Err(error) => return unknown(&error, hold.change()),
     };
-    let hold = &known_group(&cloud, hold).await;
+    let hold = known_group(&cloud, hold).await;
     // What the incident does not hold any more is not its to look after.
     let Some(change) = hold.kept_by(&record.id) else { return Found::Nothing };
     match change.setting.adjust().read(&cloud, &change).await {
         Ok(found) if found == change.to => Found::Kept(change),
-        Ok(found) => Found::Other(make(&cloud, Change { from: found, ..change }, run.until).await),
+        Ok(found) => Found::Open(Box::new(Open { cloud, hold, change: Change { from: found, ..change } })),
         // What no longer exists needs no containing.
         Err(error) if error.kind == Kind::Gone => Found::Nothing,
         Err(error) => unknown(&error, change),
+    }
+}
+
+/// Sets again what somebody else has set. What interfaces move into must be there, and empty, before they do. A group
+/// that is `unread` is none to move into.
+async fn set_all_again(
+    responder: &Responder,
+    run: &Run,
+    open: Vec<Open>,
+    unread: Vec<StepResult>,
+) -> Vec<(HoldKey, StepResult)> {
+    let (groups, others): (Vec<Open>, Vec<Open>) =
+        open.into_iter().partition(|open| matches!(open.hold.setting, Setting::QuarantineGroup(_)));
+    let groups = join_all(groups.into_iter().map(|open| set_again(responder, run, open))).await;
+    let missing = |open: &Open| {
+        let vpc = open.change.to.waits_for()?;
+        let makes =
+            |result: &&StepResult| matches!(&result.change.setting, Setting::QuarantineGroup(it) if it.vpc == *vpc);
+        let made = groups.iter().map(|(_, result)| result).chain(&unread).find(makes)?;
+        Some(made.outcome.clone()).filter(|outcome| !outcome.holds())
+    };
+    let others = join_all(others.into_iter().map(|open| async {
+        match missing(&open) {
+            // Without its group it fails as the group does.
+            Some(outcome) => (open.hold.key, StepResult { change: open.change, outcome }),
+            None => set_again(responder, run, open).await,
+        }
+    }));
+    let others = others.await;
+    groups.into_iter().chain(others).collect()
+}
+
+async fn set_again(responder: &Responder, run: &Run, open: Open) -> (HoldKey, StepResult) {
+    let Open { cloud, hold, change } = open;
+    let mut result = make(&cloud, change, run.until).await;
+    if !result.outcome.holds() {
+        match moved_on(responder, &cloud, &hold, &result.change).await {
+            Ok(Some(change)) => result = make(&cloud, change, run.until).await,
+            Ok(None) => {}
+            Err(error) => result.outcome = Outcome::Failed { why: error.to_string(), transient: true },
+        }
+    }
+    (hold.key, result)
+}
+
+/// Where somebody deleted the quarantine group that an interface should be in, it belongs in the one that its VPC has now.
+/// The hold says so before it is moved: undo must know that group as ours.
+async fn moved_on(
+    responder: &Responder,
+    cloud: &Cloud,
+    hold: &Hold,
+    change: &Change,
+) -> Result<Option<Change>, LedgerError> {
+    let Setting::InterfaceGroups(interface) = &change.setting else { return Ok(None) };
+    // If that cannot be read, the failure that people are told of is the first one.
+    let Ok(Some(group)) = interface.quarantine_group(cloud).await else { return Ok(None) };
+    let to = Value::only(GroupRef::Id(group));
+    if to == change.to {
+        return Ok(None);
+    }
+    let now = clock::now();
+    match responder.ledger.swap_hold(hold.moved_on(&change.to, &to, now), now).await? {
+        Ok(_) => Ok(Some(Change { to, ..change.clone() })),
+        Err(_) => Err(LedgerError::Contended),
     }
 }
 

@@ -114,6 +114,9 @@ fn won(record: &IncidentRecord, ask: &Claim, swap: &Swap, how: How) {
     for hold in &swap.holds {
         assert!(next.holds.contains(&hold.key) && hold.holders.iter().any(|holder| holder.incident == next.id));
     }
+    if how == How::Again {
+        opens(&next, ask);
+    }
     if next.status == Status::Containing && how != How::Announce {
         finishes(&next, ask, swap);
     }
@@ -127,7 +130,7 @@ fn finishes(record: &IncidentRecord, ask: &Claim, swap: &Swap) {
         part.results = part.plan.steps().map(|step| done(step.change.clone())).collect();
     }
     let transient = incident.is_worth_retrying();
-    let done = Finish { incident, reopened: Vec::new(), approval: None, ends: None, now: ask.now };
+    let done = Finish { incident, approval: None, ends: None, now: ask.now };
     let holds = swap.holds.iter().map(|hold| (hold.key.clone(), hold.clone())).collect();
     let swap = protocol::finish(record, &ask.by, &done, &Seen { holds, ..Seen::default() });
     let end = written(swap);
@@ -159,6 +162,19 @@ fn looks(record: &IncidentRecord, now: Timestamp) {
     if record.status.is_open() {
         assert_eq!(record.expires(), None, "what is open is kept for ever");
     }
+}
+
+/// What somebody opened is to be told, once, whatever comes.
+fn opens(record: &IncidentRecord, ask: &Claim) {
+    let settings = ["the key".to_owned(), "the policy".to_owned()];
+    let Some(swap) = protocol::reopened(record, &ask.by, &settings, ask.now) else { return };
+    let next = written(swap);
+    assert_eq!((next.version, next.told, next.status), (record.version + 1, None, Status::Containing));
+    assert_eq!((&next.holds, &next.let_go, &next.lease), (&record.holds, &record.let_go, &record.lease));
+    let Some(News::Reopened { settings: told }) = &next.incident.news else { panic!("{:?}", next.incident.news) };
+    assert!(settings.iter().all(|setting| told.contains(setting)), "{told:?}");
+    assert_eq!(protocol::reopened(&next, &ask.by, &settings, ask.now), None, "it is known");
+    is_kept(&next);
 }
 
 /// Telling people, looking after it, and putting it down change nothing of what is held.

@@ -227,6 +227,15 @@ impl Hold {
         hold
     }
 
+    /// The hold after what its holders want was made anew under another id.
+    #[must_use]
+    pub fn moved_on(&self, old: &Value, new: &Value, now: Timestamp) -> Self {
+        let mut hold = self.clone().touched(now);
+        let stale = hold.holders.iter_mut().filter(|holder| holder.to == *old);
+        stale.for_each(|holder| holder.to = new.clone());
+        hold
+    }
+
     /// Corrects the original where the plan saw the wanted value, and it was another's that was just being given back:
     /// allowed as long as nobody else holds it and nothing was written.
     #[must_use]

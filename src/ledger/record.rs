@@ -168,7 +168,7 @@ pub enum What {
     Finished {
         verdict: Verdict,
     },
-    /// Held settings that were not as we left them, and were contained again.
+    /// Held settings that were not as we left them, and were to be contained again.
     Reopened {
         settings: Vec<String>,
     },

@@ -1,17 +1,20 @@
 //! The security groups of a network interface.
 
-use super::quarantine_group::variable;
+use super::quarantine_group::{quarantine_groups, variable};
 use super::{Adjust, Written, wrong_value};
 use crate::aws::Cloud;
 use crate::change::{Change, GroupRef, Value};
 use crate::cloud_error::CloudError;
-use crate::id::{GroupId, InterfaceId};
+use crate::id::{GroupId, InterfaceId, VpcId};
+use aws_sdk_ec2::types::NetworkInterface;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
-pub const PERMISSIONS: &[&str] = &["ec2:DescribeNetworkInterfaces", "ec2:ModifyNetworkInterfaceAttribute"];
+pub const PERMISSIONS: &[&str] = &[DESCRIBE, "ec2:ModifyNetworkInterfaceAttribute", "ec2:DescribeSecurityGroups"];
+
+const DESCRIBE: &str = "ec2:DescribeNetworkInterfaces";
 
 /// The groups of one interface. Never set by instance: that call fails for an instance with several interfaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,13 +30,7 @@ impl fmt::Display for InterfaceGroups {
 
 impl Adjust for InterfaceGroups {
     fn read<'a>(&'a self, cloud: &'a Cloud, _: &'a Change) -> BoxFuture<'a, Result<Value, CloudError>> {
-        const OPERATION: &str = "ec2:DescribeNetworkInterfaces";
-        Box::pin(async move {
-            let call = cloud.ec2.describe_network_interfaces().network_interface_ids(self.interface.as_str());
-            let answer = call.send().await.map_err(|error| CloudError::new(OPERATION, &error))?;
-            let found = answer.network_interfaces().first().ok_or_else(|| CloudError::gone(OPERATION, self))?;
-            Ok(Value::Groups(groups_of(found)))
-        })
+        Box::pin(async move { Ok(Value::Groups(groups_of(&self.described(cloud).await?))) })
     }
 
     fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change) -> BoxFuture<'a, Result<Written, CloudError>> {
@@ -55,6 +52,27 @@ impl Adjust for InterfaceGroups {
     }
 }
 
+impl InterfaceGroups {
+    /// The quarantine group of the interface's VPC, if there is one and it is ours.
+    ///
+    /// # Errors
+    /// The interface, or the groups of its VPC, could not be read.
+    pub async fn quarantine_group(&self, cloud: &Cloud) -> Result<Option<GroupId>, CloudError> {
+        let described = self.described(cloud).await?;
+        let vpc = described.vpc_id().and_then(|vpc| VpcId::try_from(vpc).ok());
+        let vpc = vpc.ok_or_else(|| CloudError::unreadable(DESCRIBE, "no VPC"))?;
+        let groups = quarantine_groups(cloud, Some(&vpc)).await?;
+        Ok(groups.into_iter().find(|group| group.ours).map(|group| group.id))
+    }
+
+    async fn described(&self, cloud: &Cloud) -> Result<NetworkInterface, CloudError> {
+        let call = cloud.ec2.describe_network_interfaces().network_interface_ids(self.interface.as_str());
+        let answer = call.send().await.map_err(|error| CloudError::new(DESCRIBE, &error))?;
+        let found = answer.network_interfaces.and_then(|found| found.into_iter().next());
+        found.ok_or_else(|| CloudError::gone(DESCRIBE, self))
+    }
+}
+
 fn in_command(group: &GroupRef) -> String {
     match group {
         GroupRef::Id(id) => id.to_string(),
@@ -73,7 +91,7 @@ fn known_groups(value: &Value) -> Option<Vec<String>> {
 }
 
 /// The groups of an interface as described.
-pub fn groups_of(interface: &aws_sdk_ec2::types::NetworkInterface) -> BTreeSet<GroupRef> {
+pub fn groups_of(interface: &NetworkInterface) -> BTreeSet<GroupRef> {
     let ids = interface.groups().iter().filter_map(|group| group.group_id());
     ids.filter_map(|id| GroupId::try_from(id).ok()).map(GroupRef::Id).collect()
 }

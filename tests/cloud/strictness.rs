@@ -21,6 +21,10 @@ pub async fn objection(moto: &Moto, account: &str, asked: &Asked) -> Option<Resp
         ("sts", "AssumeRole") if !may_assume(moto, asked).await => Some(Refusal::Denied.answer("sts", asked.protocol)),
         ("sns", "Publish") => publish_fault(&asked.parameters)
             .map(|fault| answer(asked.protocol, 400, "InvalidParameter", &format!("Invalid parameter: {fault}"))),
+        ("ec2", "DeleteSecurityGroup") if is_used(moto, account, asked).await => {
+            let message = format!("resource {} has a dependent object", text(&asked.parameters, "GroupId"));
+            Some(answer(asked.protocol, 400, "DependencyViolation", &message))
+        }
         ("iam", operation) if !reads(operation) && is_reserved(moto, account, asked).await => {
             let message = "Cannot perform the operation on the protected role: it is only modifiable by AWS";
             Some(answer(asked.protocol, 400, "UnmodifiableEntity", message))
@@ -45,6 +49,14 @@ async fn may_assume(moto: &Moto, asked: &Asked) -> bool {
         let wanted = &statement["Condition"]["StringEquals"]["sts:ExternalId"];
         wanted.is_null() || *wanted == asked.parameters["ExternalId"]
     })
+}
+
+/// Whether an interface is in the group. That another group's rule names it, which counts for AWS as well, is not looked at.
+async fn is_used(moto: &Moto, account: &str, asked: &Asked) -> bool {
+    let group = text(&asked.parameters, "GroupId");
+    let inside = [("Filter.1.Name", "group-id"), ("Filter.1.Value.1", group.as_str())];
+    let found = moto.service("ec2", account).call("DescribeNetworkInterfaces", &inside).await;
+    !entries(&found, "networkInterfaceSet").is_empty()
 }
 
 async fn is_reserved(moto: &Moto, account: &str, asked: &Asked) -> bool {

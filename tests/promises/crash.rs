@@ -1,18 +1,20 @@
 //! Whatever goes wrong at whichever call: in the end it is contained as without it, or told honestly, and undo gives back
 //! what was there before, byte for byte.
 //!
-//! Every call of a containment and of an undo is met with every mishap, for every remediation. Killed work is found by
-//! the sweep and by Lambda's second delivery; what an operator was refused, the operator orders again. The table of all
+//! Every call of a containment, of an undo, and of containing again what an attacker opened is met with every mishap, for
+//! every remediation. Killed work is found by the sweep and by Lambda's second delivery; what an operator was refused, the
+//! operator orders again. The table of all
 //! cases is printed (`--nocapture`).
 //!
 //! moto answers every call at once and in order; that AWS keeps its own promises under such loads is not shown here.
 
 #![expect(clippy::panic, reason = "a test that panics has said what it has to say")]
 
-use crate::cloud::{Call, Fault, Refusal, Rule, breakpoint};
+use crate::attacker::Attacker;
+use crate::cloud::{Call, Fault, Message, Refusal, Rule, breakpoint};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
@@ -49,12 +51,15 @@ struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     Contain,
+    /// The attacker opened everything; the sweep looks.
+    Again,
     Undo,
 }
 
 /// An account in which the same thing is contained and undone again and again.
 struct Sweep {
     quell: Rehearsal,
+    attacker: Attacker,
     /// The service that the remediation changes: that part of the account is compared.
     service: &'static str,
     event: String,
@@ -65,6 +70,9 @@ struct Sweep {
     table: Vec<String>,
 }
 
+/// What was open again and is not any more.
+const AGAIN: &str = "CONTAINED AGAIN";
+
 /// Everything is contained, however often.
 fn policy() -> String {
     format!("[limit]\nper_hour = 100000\n{CONTAIN}")
@@ -74,6 +82,7 @@ async fn sweep(work: Work, event: &str, finding: &'static str, service: &'static
     let quell = Rehearsal::of(&policy()).await;
     let before = quell.cloud.part_of_world(service).await;
     let mut sweep = Sweep {
+        attacker: Attacker::before(&quell).await,
         quell,
         service,
         event: read(event),
@@ -83,8 +92,7 @@ async fn sweep(work: Work, event: &str, finding: &'static str, service: &'static
         cases: 0,
         table: Vec::new(),
     };
-    let (contain, undo) = sweep.reference().await;
-    let places = if work == Work::Contain { contain } else { undo };
+    let places = sweep.reference(work).await;
     for place in places {
         for mishap in MISHAPS.into_iter().filter(|mishap| mishap.can_meet(&place)) {
             sweep.case(work, &place, mishap).await;
@@ -111,7 +119,7 @@ impl Mishap {
 
 impl Sweep {
     /// Contains and undoes without a mishap, and tells which calls that takes.
-    async fn reference(&mut self) -> (Vec<Place>, Vec<Place>) {
+    async fn reference(&mut self, work: Work) -> Vec<Place> {
         let finding = self.next().await;
         self.quell.cloud.forget_calls();
         let event = self.event_of(&finding);
@@ -120,11 +128,30 @@ impl Sweep {
         let contain = places(&self.quell.calls());
         self.contained = self.changes().await;
         self.quell.cloud.forget_calls();
-        let undone = self.quell.order_about("undo", &finding, 1).await;
+        self.open().await;
+        assert_eq!(self.changes().await, [""; 0], "the attacker has it all back");
+        self.quell.tick(6).await.ok();
+        assert_eq!((self.changes().await, self.quell.verdicts()), (self.contained.clone(), vec![AGAIN.to_owned()]));
+        let again = places(&self.quell.calls());
+        self.quell.cloud.forget_calls();
+        let undone = self.quell.order_about("undo", &finding, 10).await;
         assert_eq!(undone.pointer("/ok/verdict").and_then(Value::as_str), Some("released"), "{undone}");
         let undo = places(&self.quell.calls());
         assert_eq!(self.changes().await, [""; 0]);
-        (contain, undo)
+        match work {
+            Work::Contain => contain,
+            Work::Again => again,
+            Work::Undo => undo,
+        }
+    }
+
+    /// The attacker takes it all back.
+    async fn open(&self) {
+        if self.service == "iam" {
+            self.attacker.open_identities(&self.quell).await;
+        } else {
+            self.attacker.open_network(&self.quell).await;
+        }
     }
 
     /// A finding about the same thing, and a ledger that has never heard of it. moto copies the whole table for each
@@ -154,15 +181,25 @@ impl Sweep {
             Work::Contain => {
                 assert!(self.meet(event.clone(), place, mishap, 0).await, "{what}: it did not happen");
                 self.look_after(&event, &finding).await;
-                let held = self.judge(&what, mishap).await;
+                let held = self.judge(&what, mishap, "CONTAINED").await;
                 self.undo(&what, &finding, 3_000).await;
                 self.table.push(format!("{what} | {}", if held { "contained, undone" } else { "told, undone" }));
+            }
+            Work::Again => {
+                self.quell.handle(event.clone(), 0).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+                self.open().await;
+                self.quell.cloud.forget_calls();
+                assert!(self.meet(json!({ "quell": "tick" }), place, mishap, 6).await, "{what}: it did not happen");
+                self.look_after(&event, &finding).await;
+                let held = self.judge(&what, mishap, AGAIN).await;
+                self.undo(&what, &finding, 3_000).await;
+                self.table.push(format!("{what} | {}", if held { "contained again, undone" } else { "told, undone" }));
             }
             Work::Undo => {
                 self.quell.handle(event, 0).await.unwrap_or_else(|error| panic!("{what}: {error}"));
                 self.quell.cloud.forget_calls();
-                let order = serde_json::json!({ "command": "undo", "incident": self.quell.incident(&finding) });
-                let order = serde_json::json!({ "quell": order });
+                let order = json!({ "command": "undo", "incident": self.quell.incident(&finding) });
+                let order = json!({ "quell": order });
                 assert!(self.meet(order, place, mishap, 10).await, "{what}: it did not happen");
                 for later in [100, 400] {
                     self.quell.tick(later).await.ok();
@@ -222,7 +259,7 @@ impl Sweep {
     }
 
     /// Whether all is contained. If not, AWS or a guard did not allow it, and the last message says so.
-    async fn judge(&self, what: &str, mishap: Mishap) -> bool {
+    async fn judge(&self, what: &str, mishap: Mishap, verdict: &str) -> bool {
         let changes = self.changes().await;
         let verdicts = self.quell.verdicts();
         let last = verdicts.last().map(String::as_str).unwrap_or_default();
@@ -231,10 +268,17 @@ impl Sweep {
             let thing = |change: &String| change.split(": ").next().unwrap_or_default().to_owned();
             let things: BTreeSet<String> = self.contained.iter().map(thing).collect();
             assert!(changes.iter().map(thing).all(|thing| things.contains(&thing)), "{what}: {changes:?}");
-            assert_ne!(last, "CONTAINED", "{what}: {changes:?}");
+            assert!(!last.starts_with("CONTAINED"), "{what}: {changes:?}");
         } else {
             assert_eq!(changes, self.contained, "{what}: {verdicts:?}\n{}", self.quell.email());
-            assert_eq!(last, "CONTAINED", "{what}: {verdicts:?}\n{}", self.quell.email());
+            // What is told last may be that the rest could be contained after all.
+            assert!(last == verdict || last == "CONTAINED", "{what}: {verdicts:?}\n{}", self.quell.email());
+            let set_back =
+                |message: &Message| message.bodies.values().any(|body| body.contains("Somebody had set it back"));
+            let is_said = self.quell.cloud.messages().iter().any(set_back);
+            // What could not be looked at was told as not contained; that somebody had set it back is not known then.
+            let is_excused = mishap == Mishap::Denied && verdicts.iter().any(|told| told.contains("NOT CONTAINED"));
+            assert!(is_said == (verdict == AGAIN) || is_excused, "{what}: {verdicts:?}\n{}", self.quell.email());
         }
         let repeated = "You may have been told this before";
         let unmarked = self.quell.cloud.messages().into_iter().filter(|message| {
@@ -242,7 +286,10 @@ impl Sweep {
                 && !message.bodies.values().any(|body| body.contains(repeated))
         });
         // SNS knows no way to ask twice for one message: whoever hears no answer asks again.
-        let most = if mishap == Mishap::AnswerLost && what.contains("sns:Publish") { 2 } else { 1 };
+        let asked_twice = mishap == Mishap::AnswerLost && what.contains("sns:Publish");
+        // What a stale read hides is found, and told, by the next look.
+        let seen_later = mishap == Mishap::StaleReads && verdict == AGAIN;
+        let most = if asked_twice || seen_later { 2 } else { 1 };
         assert!(unmarked.count() <= most, "{what}: {verdicts:?}");
         all
     }
@@ -282,6 +329,7 @@ impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Contain => "contain",
+            Self::Again => "contain again",
             Self::Undo => "undo",
         })
     }
@@ -307,6 +355,11 @@ async fn containing_a_key() {
 }
 
 #[tokio::test]
+async fn containing_a_key_again() {
+    sweep(Work::Again, "access_key_used_from_tor", "5e8e95fc4de1f034e96967422b76b5c7", "iam").await;
+}
+
+#[tokio::test]
 async fn undoing_a_key() {
     sweep(Work::Undo, "access_key_used_from_tor", "5e8e95fc4de1f034e96967422b76b5c7", "iam").await;
 }
@@ -314,6 +367,11 @@ async fn undoing_a_key() {
 #[tokio::test]
 async fn containing_a_role_session() {
     sweep(Work::Contain, "instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e", "iam").await;
+}
+
+#[tokio::test]
+async fn containing_a_role_session_again() {
+    sweep(Work::Again, "instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e", "iam").await;
 }
 
 #[tokio::test]
@@ -327,6 +385,11 @@ async fn containing_an_instance() {
 }
 
 #[tokio::test]
+async fn containing_an_instance_again() {
+    sweep(Work::Again, "instance_talks_to_c2", "49f8ace915ec5c661c8d751b77f90ac6", "ec2").await;
+}
+
+#[tokio::test]
 async fn undoing_an_instance() {
     sweep(Work::Undo, "instance_talks_to_c2", "49f8ace915ec5c661c8d751b77f90ac6", "ec2").await;
 }
@@ -334,6 +397,11 @@ async fn undoing_an_instance() {
 #[tokio::test]
 async fn containing_a_port() {
     sweep(Work::Contain, "port_probe", "f351532bafcc77f8c3301b51d22f8d61", "ec2").await;
+}
+
+#[tokio::test]
+async fn containing_a_port_again() {
+    sweep(Work::Again, "port_probe", "f351532bafcc77f8c3301b51d22f8d61", "ec2").await;
 }
 
 #[tokio::test]

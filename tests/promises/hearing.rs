@@ -1,5 +1,6 @@
 //! People hear what is new, and hear it once.
 
+use crate::attacker::{Attacker, quarantine_groups};
 use crate::cloud::{Fault, Refusal, Rule};
 use crate::looking_after::{GROUP, HOUR, KEY, KEY_ID, refuse, rule, without_the_instance};
 use crate::rehearsal::Rehearsal;
@@ -185,25 +186,28 @@ async fn what_cannot_be_contained_again_stays_held_and_is_told_as_open() {
 }
 
 #[tokio::test]
-async fn an_interface_whose_group_is_gone_is_not_called_contained() {
+async fn an_interface_whose_group_somebody_deleted_is_moved_to_a_new_one() {
     let quell = Rehearsal::of(CONTAIN).await;
+    let (before, attacker) = (quell.cloud.world().await, Attacker::before(&quell).await);
     let event = "instance_mines_bitcoin";
     assert_eq!(verdict(&quell.deliver(&read(event)).await), "contained");
-    // The attacker moves the interface back, and deletes the group that it was moved to.
-    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
-    let interface = quell.account.real("eni-0c1b2c3d4e5f60001").to_owned();
-    let group = quell.account.real("sg-0c1b2c3d4e5f60030").to_owned();
-    let moved = [("NetworkInterfaceId", interface.as_str()), ("SecurityGroupId.1", group.as_str())];
-    ec2.call("ModifyNetworkInterfaceAttribute", &moved).await;
-    let ours = [("Filter.1.Name", "group-name"), ("Filter.1.Value.1", "quell-quarantine")];
-    let found = ec2.call("DescribeSecurityGroups", &ours).await;
-    let id = found.pointer("/securityGroupInfo/0/groupId").and_then(|id| id.as_str()).unwrap_or_default();
-    ec2.call("DeleteSecurityGroup", &[("GroupId", id)]).await;
+    let first = quarantine_groups(&quell).await;
+    attacker.open_network(&quell).await;
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "the attacker has it all back");
     quell.cloud.forget_calls();
     quell.tick(6).await.ok();
-    // Quell does not find out where to move it now, and says so.
-    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"], "{}", quell.email());
-    assert!(quell.email().contains("and not all of it could be contained again"), "{}", quell.email());
+    assert_eq!(quell.verdicts(), ["CONTAINED AGAIN"], "{}", quell.email());
+    let groups = quell.cloud.main().interface_groups(quell.account.real("i-0c1b2c3d4e5f60718")).await;
+    let remade = quarantine_groups(&quell).await;
+    assert!(remade != first && groups.values().all(|groups| *groups == remade), "{groups:?}");
+    // It stays so, whatever comes, and undo finds the way back.
+    quell.cloud.forget_calls();
+    quell.tick(12).await.ok();
+    quell.handle(quell.event(&newer(&read(event))), 70).await.ok();
+    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+    let undone = quell.order_about("undo", "c218f816f3732196b9d69ecfe8a0f3e8", 100).await;
+    assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
 
 #[tokio::test]

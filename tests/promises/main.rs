@@ -3,6 +3,7 @@
 #[path = "../cloud/mod.rs"]
 mod cloud;
 
+mod attacker;
 mod cloud_instrument;
 mod containment;
 mod corpus;

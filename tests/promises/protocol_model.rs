@@ -17,6 +17,7 @@ pub enum Sabotage {
     MarkerBeforeMessage,
     OriginalOverwritten,
     UndoForgetsOthers,
+    ContainedUnsaid,
 }
 
 struct Protocol {
@@ -62,6 +63,9 @@ impl Model for Protocol {
             }),
             Property::always("7: what is unfinished or untold comes up again", |_, state: &State| {
                 state.incidents.iter().all(|record| !record.is_unfinished() || record.is_scheduled())
+            }),
+            Property::always("7: that it was contained again is never kept quiet", |_, state: &State| {
+                state.incidents.iter().zip(&state.owed).all(|(record, owed)| !owed || !record.is_told())
             }),
             Property::always("7: contained is said only of what was read back", |_, state: &State| {
                 !state.broken.contains(&"said more than was read")
@@ -140,4 +144,5 @@ fn a_broken_rule_is_found() {
     found(0, Sabotage::MarkerBeforeMessage, "7: nobody is marked");
     found(2, Sabotage::OriginalOverwritten, "2: ");
     found(4, Sabotage::UndoForgetsOthers, "5: undo opens nothing");
+    found(1, Sabotage::ContainedUnsaid, "7: that it was contained again");
 }

@@ -248,9 +248,12 @@ fn finished(
         let results = changes.zip(outcomes).map(|(change, outcome)| StepResult { change, outcome: outcome.clone() });
         part.results = results.collect();
     }
-    let reopened = reopened.iter().map(ToString::to_string).collect();
-    let done = Finish { incident, reopened, approval, ends: None, now: now() };
-    finish(record, by, &done, &Seen::default()).incident.unwrap()
+    let reopened: Vec<String> = reopened.iter().map(ToString::to_string).collect();
+    let noted = quell::ledger::protocol::reopened(record, by, &reopened, now());
+    let record = noted.and_then(|swap| swap.incident).unwrap_or_else(|| record.clone());
+    incident.news.clone_from(&record.incident.news);
+    let done = Finish { incident, approval, ends: None, now: now() };
+    finish(&record, by, &done, &Seen::default()).incident.unwrap()
 }
 
 fn holds() -> Vec<(&'static str, Hold)> {

@@ -17,8 +17,6 @@ use std::mem;
 pub struct Finish {
     /// The record's incident, with results.
     pub incident: Incident,
-    /// Held settings that somebody else had set, and that were contained again.
-    pub reopened: Vec<String>,
     /// Until when a person may decide, where a part of the plan waits for that; the record's own on a later look.
     pub approval: Option<Approval>,
     /// When the containment ends, where it is for a time.
@@ -35,6 +33,32 @@ pub fn held_by(incident: &Incident) -> Vec<Placed> {
         part.plan.steps().map(|step| Placed { at: at.clone(), change: step.change.clone() })
     });
     placed.collect()
+}
+
+/// Held settings are not as they were left. Written before they are contained again, and people are to be told whatever
+/// comes: a later run may find all as it should be. None if that is known.
+#[must_use]
+pub fn reopened(record: &IncidentRecord, by: &Worker, settings: &[String], now: Timestamp) -> Option<Swap> {
+    let mut known = Vec::new();
+    if let Some(News::Reopened { settings }) = &record.incident.news {
+        known.clone_from(settings);
+    }
+    let more: Vec<String> = settings.iter().filter(|setting| !known.contains(setting)).cloned().collect();
+    if more.is_empty() {
+        return None;
+    }
+    let mut record = record.clone();
+    record.note(now, by, What::Reopened { settings: more.clone() });
+    known.extend(more);
+    record.incident.news = Some(News::Reopened { settings: known });
+    record.status = Status::Containing;
+    record.told = None;
+    record.version += 1;
+    Some(Swap { incident: Some(record), ..Swap::default() })
+}
+
+fn is_reopened(record: &IncidentRecord) -> bool {
+    matches!(record.incident.news, Some(News::Reopened { .. }))
 }
 
 /// Writes down results. The lease stays until people were told.
@@ -59,12 +83,9 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     record.approval = done.approval.clone().filter(|_| record.status == Status::Waiting || before.approval.is_some());
     record.ends = done.ends.or(record.ends);
     // The looks count from when something was last contained; where nothing could be, from when that was given up.
-    let is_made = !done.reopened.is_empty() || newly_holds(before, &done.incident);
+    let is_made = is_reopened(before) || newly_holds(before, &done.incident);
     if !record.holds.is_empty() && (is_made || (record.contained.is_none() && record.status != Status::Containing)) {
         record.contained = Some(done.now);
-    }
-    if !done.reopened.is_empty() {
-        record.note(done.now, by, What::Reopened { settings: done.reopened.clone() });
     }
     if record.is_given_up() && !before.is_given_up() && record.incident.news.is_none() {
         record.incident.news = Some(News::GivenUp { tries: record.failures });

@@ -44,19 +44,21 @@ pub enum Step {
     Correct {
         record: Record,
     },
+    /// The attacker has opened it, and people are to be told so.
+    Reopened {
+        record: Record,
+    },
     Contain {
         record: Record,
         again: bool,
     },
     ReadBack {
         record: Record,
-        again: bool,
         wrote: bool,
     },
     Finish {
         record: Record,
         holds: bool,
-        again: bool,
         wrote: bool,
     },
     Verified {
@@ -102,6 +104,7 @@ impl Step {
         match self {
             Self::Claim { .. }
             | Self::Correct { .. }
+            | Self::Reopened { .. }
             | Self::Finish { .. }
             | Self::Verified { .. }
             | Self::BeginUndo
@@ -154,10 +157,22 @@ impl Run {
             Step::Claim { .. } => self.claim(state, sabotage),
             Step::Look { record } => {
                 let change = state.hold.get().and_then(|hold| hold.kept_by(id(which)));
+                let news = record.get()?.incident.news.is_some();
                 match change {
-                    Some(change) if change.to != value(state.key_works) => Some(Step::Contain { record, again: true }),
+                    Some(change) if change.to != value(state.key_works) && sabotage == Sabotage::ContainedUnsaid => {
+                        Some(Step::Contain { record, again: true })
+                    }
+                    Some(change) if change.to != value(state.key_works) => Some(Step::Reopened { record }),
+                    Some(_) if news => Some(Step::Finish { record, holds: true, wrote: true }),
                     Some(_) | None => Some(Step::Verified { record }),
                 }
+            }
+            Step::Reopened { record } => {
+                let record = match protocol::reopened(record.get()?, by, &["the key".to_owned()], now) {
+                    Some(swap) => self.follow(state, &swap)?,
+                    None => record,
+                };
+                Some(Step::Contain { record, again: true })
             }
             Step::Contain { record, again } => {
                 if !in_time {
@@ -167,15 +182,16 @@ impl Run {
                 if state.incidents[which].get().is_some_and(|it| it.status == quell::ledger::record::Status::Released) {
                     state.break_rule("contained after undo");
                 }
+                state.owed[which] |= again && state.key_works;
                 state.key_works = false;
-                Some(Step::ReadBack { record, again, wrote: true })
+                Some(Step::ReadBack { record, wrote: true })
             }
-            Step::ReadBack { record, again, wrote } => {
+            Step::ReadBack { record, wrote } => {
                 let holds = !state.key_works;
                 if !holds && !wrote {
                     Some(Step::Correct { record })
                 } else {
-                    Some(Step::Finish { record, holds, again, wrote })
+                    Some(Step::Finish { record, holds, wrote })
                 }
             }
             Step::Correct { record } => {
@@ -186,8 +202,8 @@ impl Run {
                     Some(Err(())) => Some(Step::Correct { record }),
                 }
             }
-            Step::Finish { record, holds, again, wrote } => {
-                let done = done(record.get()?, holds, again, wrote, now);
+            Step::Finish { record, holds, wrote } => {
+                let done = done(record.get()?, holds, wrote, now);
                 let swap = protocol::finish(record.get()?, by, &done, &Seen::default());
                 state.check_original(which);
                 let next = self.follow(state, &swap)?;
@@ -201,6 +217,7 @@ impl Run {
             Step::Tell { .. } if !in_time => None,
             Step::Tell { record } => {
                 (state.said[which], state.extra[which]) = (true, state.extra[which] + 1);
+                state.owed[which] &= !matches!(record.get()?.incident.news, Some(News::Reopened { .. }));
                 if sabotage == Sabotage::MarkerBeforeMessage { None } else { Some(Step::Told { record, said: true }) }
             }
             Step::Told { record, .. } => {
@@ -210,7 +227,12 @@ impl Run {
             Step::BeginUndo => {
                 let known = state.incidents[which].get()?;
                 match protocol::begin_undo(known, by, None, now) {
-                    Ok(swap) => self.follow(state, &swap).map(|record| Step::Release { record }),
+                    Ok(swap) => {
+                        let record = self.follow(state, &swap)?;
+                        // What is given back is told as that.
+                        state.owed[which] = false;
+                        Some(Step::Release { record })
+                    }
                     Err(protocol::NoUndo::Busy { .. }) if by.who != quell::ledger::record::Who::Sweep => {
                         state.undos.push(which);
                         None
@@ -352,7 +374,7 @@ fn won(record: IncidentRecord, how: How, sabotage: Sabotage) -> Step {
     match how {
         How::Announce | How::LeftAlone | How::AskAgain => telling(record, sabotage),
         How::Fresh | How::Resumed | How::Approved if first && change.is_already_so() => {
-            Step::ReadBack { record, again: false, wrote: false }
+            Step::ReadBack { record, wrote: false }
         }
         How::Fresh | How::Resumed | How::Approved if first => Step::Contain { record, again: false },
         How::Fresh | How::Resumed | How::Approved | How::Again => Step::Look { record },
@@ -363,7 +385,7 @@ fn telling(record: Record, sabotage: Sabotage) -> Step {
     if sabotage == Sabotage::MarkerBeforeMessage { Step::Told { record, said: true } } else { Step::Tell { record } }
 }
 
-fn done(record: &IncidentRecord, holds: bool, again: bool, wrote: bool, now: jiff::Timestamp) -> Finish {
+fn done(record: &IncidentRecord, holds: bool, wrote: bool, now: jiff::Timestamp) -> Finish {
     let mut incident = record.incident.clone();
     for part in &mut incident.parts {
         let outcome = match (holds, wrote) {
@@ -374,8 +396,7 @@ fn done(record: &IncidentRecord, holds: bool, again: bool, wrote: bool, now: jif
         let changes: Vec<Change> = part.plan.steps().map(|step| step.change.clone()).collect();
         part.results = changes.into_iter().map(|change| StepResult { change, outcome: outcome.clone() }).collect();
     }
-    let reopened = if again { vec!["the key".to_owned()] } else { Vec::new() };
-    Finish { incident, reopened, approval: None, ends: None, now }
+    Finish { incident, approval: None, ends: None, now }
 }
 
 fn released(hold: &Hold, which: usize, now: jiff::Timestamp, sabotage: Sabotage) -> Release {

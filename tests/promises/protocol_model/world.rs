@@ -23,6 +23,7 @@ use quell::plan::{Plan, Step as PlanStep};
 use quell::policy::{Decision, Response};
 use quell::setting::{AccessKeyStatus, Setting};
 use std::hash::{Hash, Hasher};
+use std::mem;
 use std::sync::{Arc, LazyLock};
 
 /// How much may happen.
@@ -80,6 +81,8 @@ pub struct State {
     /// Whether people were ever told of each incident, and how often more than there was something new to tell.
     pub said: [bool; 2],
     pub extra: [i8; 2],
+    /// Whether something was contained again that people were not told of.
+    pub owed: [bool; 2],
     pub broken: Vec<&'static str>,
 }
 
@@ -133,7 +136,7 @@ impl Print for IncidentRecord {
 
 impl Print for Incident {
     fn print(&self, to: &mut impl Hasher) {
-        (&self.finding.id, self.finding.count).hash(to);
+        (&self.finding.id, self.finding.count, self.news.as_ref().map(mem::discriminant)).hash(to);
         for part in &self.parts {
             let changes = part.plan.steps().map(|step| (works(&step.change.from), works(&step.change.to)));
             changes.collect::<Vec<_>>().hash(to);
@@ -198,6 +201,7 @@ impl State {
             stalls: bound.stalls,
             said: [false; 2],
             extra: [0; 2],
+            owed: [false; 2],
             broken: Vec::new(),
         }
     }
