@@ -94,7 +94,7 @@ async fn sweep(work: Work, event: &str, finding: &'static str, service: &'static
     };
     let places = sweep.reference(work).await;
     for place in places {
-        for mishap in MISHAPS.into_iter().filter(|mishap| mishap.can_meet(&place)) {
+        for mishap in MISHAPS.into_iter().filter(|mishap| mishap.can_meet(&place) && mishap.has_time(work, service)) {
             sweep.case(work, &place, mishap).await;
         }
     }
@@ -110,6 +110,12 @@ impl Mishap {
         let reads = ["iam:", "ec2:"].iter().any(|service| place.action.starts_with(service))
             && ["Get", "List", "Describe"].iter().any(|verb| operation.starts_with(verb));
         self != Self::StaleReads || reads
+    }
+
+    /// Remaking a group and moving an interface to it takes so many calls that only what ends a run, or a step, for good is
+    /// tried at each.
+    fn has_time(self, work: Work, service: &str) -> bool {
+        (work, service) != (Work::Again, "ec2") || self.kills() || self == Self::Denied
     }
 
     fn kills(self) -> bool {
@@ -386,7 +392,7 @@ async fn containing_an_instance() {
 
 #[tokio::test]
 async fn containing_an_instance_again() {
-    // With one interface: each call of the larger instance's many would take minutes more and show nothing else.
+    // With one interface: the larger instance's many calls would take minutes more.
     sweep(Work::Again, "instance_mines_bitcoin", "c218f816f3732196b9d69ecfe8a0f3e8", "ec2").await;
 }
 
