@@ -111,6 +111,12 @@ pub enum Outcome {
         /// Whether trying again may help.
         transient: bool,
     },
+    /// It held, and a later look could not read it: whether it still does is not known.
+    Unread {
+        why: String,
+        /// Whether trying again may help.
+        transient: bool,
+    },
 }
 
 /// What became of the finding, or of one part of it.
@@ -199,10 +205,25 @@ impl Outcome {
     pub fn holds(&self) -> bool {
         match self {
             Self::Changed | Self::AlreadySo => true,
-            Self::LetGo | Self::Drifted { .. } | Self::Gone { .. } | Self::Refused { .. } | Self::Failed { .. } => {
-                false
-            }
+            Self::LetGo
+            | Self::Drifted { .. }
+            | Self::Gone { .. }
+            | Self::Refused { .. }
+            | Self::Failed { .. }
+            | Self::Unread { .. } => false,
         }
+    }
+
+    /// Whether it held when it was last read: something else since then is somebody's doing.
+    #[must_use]
+    pub fn held_when_read(&self) -> bool {
+        self.holds() || matches!(self, Self::Unread { .. })
+    }
+
+    /// Whether trying again may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Failed { transient: true, .. } | Self::Unread { transient: true, .. })
     }
 }
 
@@ -316,7 +337,7 @@ impl Incident {
     /// Whether a retry may do better: something transient stood in the way.
     #[must_use]
     pub fn is_worth_retrying(&self) -> bool {
-        let step = |result: &StepResult| matches!(result.outcome, Outcome::Failed { transient: true, .. });
+        let step = |result: &StepResult| result.outcome.is_transient();
         let plan = |plan: &Plan| matches!(plan.no_steps, Some(NoSteps::NotObserved { transient: true, .. }));
         self.parts.iter().any(|part| plan(&part.plan) || part.results.iter().any(step))
     }

@@ -32,7 +32,7 @@ enum Found {
     /// Somebody set it to something else.
     Open(Box<Open>),
     /// It could not be read.
-    Unknown(StepResult),
+    Unread(Change, CloudError),
 }
 
 /// A held setting that is not as it was left.
@@ -52,33 +52,33 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
         Ok(holds) => holds,
         Err(error) => return Ending::come_again(error),
     };
-    let before: BTreeMap<HoldKey, bool> =
-        results_of(&record.incident).into_iter().map(|(key, result)| (key, result.outcome.holds())).collect();
+    let before = results_of(&record.incident);
     let looks = join_all(holds.iter().map(|hold| look(responder, run, &record, hold))).await;
     let mut results = BTreeMap::new();
     let mut open = Vec::new();
     for (hold, found) in holds.iter().zip(looks) {
-        let held = before.get(&hold.key).copied().unwrap_or_default();
+        let known = before.get(&hold.key);
         match found {
             Found::Nothing => {}
-            Found::Kept(_) if held => {}
-            // It was not seen before that it holds, and people were told so.
+            Found::Kept(change) if known.is_some_and(|it| it.outcome.holds() && !is_moved(it, &change)) => {}
+            // It was not seen before that it holds, and people were told so; or a run that crashed moved it on.
             Found::Kept(change) => {
                 results.insert(hold.key.clone(), StepResult { change, outcome: Outcome::Changed });
             }
             Found::Open(found) => open.push(*found),
-            Found::Unknown(result) => {
-                results.insert(hold.key.clone(), result);
+            Found::Unread(change, error) => {
+                let outcome = unread(&error, known.is_some_and(|it| it.outcome.held_when_read()));
+                results.insert(hold.key.clone(), StepResult { change, outcome });
             }
         }
     }
-    let held = |open: &&Open| before.get(&open.hold.key).copied().unwrap_or_default();
+    let held = |open: &&Open| before.get(&open.hold.key).is_some_and(|it| it.outcome.held_when_read());
     let reopened: Vec<String> = open.iter().filter(held).map(|open| open.hold.setting.to_string()).collect();
     let record = match responder.ledger.reopened(record, &run.worker, &reopened, clock::now()).await {
         Ok(record) => record,
         Err(error) => return Ending::come_again(error),
     };
-    let unread = results.values().cloned().collect();
+    let unread = results.values().filter(|result| !result.outcome.holds()).cloned().collect();
     results.extend(set_all_again(responder, run, open, unread).await);
     let parts = join_all(record.incident.parts.iter().map(|part| extended(responder, run, &record, part, &new))).await;
     let waits = |part: &Part| part.verdict() == Verdict::WaitingForApproval;
@@ -101,15 +101,14 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
 }
 
 async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &Hold) -> Found {
-    let unknown = |error: &CloudError, change: Change| {
-        let transient = error.kind == Kind::Transient;
-        Found::Unknown(StepResult { change, outcome: Outcome::Failed { why: error.to_string(), transient } })
-    };
     let cloud = match cloud_at(responder, &hold.at, &record.incident.finding, run.until).await {
         Ok(cloud) => cloud,
-        Err(error) => return unknown(&error, hold.change()),
+        Err(error) => return Found::Unread(hold.change(), error),
     };
-    let hold = known_group(&cloud, hold).await;
+    let hold = match known_group(&cloud, hold).await {
+        Ok(hold) => hold,
+        Err(error) => return Found::Unread(hold.change(), error),
+    };
     // What the incident does not hold any more is not its to look after.
     let Some(change) = hold.kept_by(&record.id) else { return Found::Nothing };
     match change.setting.adjust().read(&cloud, &change).await {
@@ -117,8 +116,14 @@ async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
         Ok(found) => Found::Open(Box::new(Open { cloud, hold, change: Change { from: found, ..change } })),
         // What no longer exists needs no containing.
         Err(error) if error.kind == Kind::Gone => Found::Nothing,
-        Err(error) => unknown(&error, change),
+        Err(error) => Found::Unread(change, error),
     }
+}
+
+/// That it was so at the last look is remembered: if the next one finds it open, somebody opened it.
+fn unread(error: &CloudError, held: bool) -> Outcome {
+    let (why, transient) = (error.to_string(), error.kind == Kind::Transient);
+    if held { Outcome::Unread { why, transient } } else { Outcome::Failed { why, transient } }
 }
 
 /// Sets again what somebody else has set. What interfaces move into must be there, and empty, before they do. A group
@@ -137,7 +142,10 @@ async fn set_all_again(
         let makes =
             |result: &&StepResult| matches!(&result.change.setting, Setting::QuarantineGroup(it) if it.vpc == *vpc);
         let made = groups.iter().map(|(_, result)| result).chain(&unread).find(makes)?;
-        Some(made.outcome.clone()).filter(|outcome| !outcome.holds())
+        let outcome = made.outcome.clone();
+        // The interface was read, though its group was not.
+        let Outcome::Unread { why, transient } = outcome else { return Some(outcome).filter(|it| !it.holds()) };
+        Some(Outcome::Failed { why, transient })
     };
     let others = join_all(others.into_iter().map(|open| async {
         match missing(&open) {
@@ -185,15 +193,20 @@ async fn moved_on(
     }
 }
 
-/// A run that crashed may not have said which group it made.
-pub async fn known_group(cloud: &Cloud, hold: &Hold) -> Hold {
-    let Some(vpc) = hold.waits_for() else { return hold.clone() };
-    match quarantine_groups(cloud, Some(&vpc)).await {
-        Ok(groups) => {
-            groups.iter().find(|group| group.ours).map_or_else(|| hold.clone(), |it| hold.resolved(&vpc, &it.id))
-        }
-        Err(_) => hold.clone(),
-    }
+/// Whether an interface is as it should be, but in another group than its result says.
+fn is_moved(known: &StepResult, kept: &Change) -> bool {
+    matches!(kept.setting, Setting::InterfaceGroups(_)) && known.change.to != kept.to
+}
+
+/// The hold with the id of the quarantine group, where a run crashed before it said which it made.
+///
+/// # Errors
+/// The groups of the VPC could not be read, so that nobody can tell whether the interface is in ours.
+pub async fn known_group(cloud: &Cloud, hold: &Hold) -> Result<Hold, CloudError> {
+    let Some(vpc) = hold.waits_for() else { return Ok(hold.clone()) };
+    let groups = quarantine_groups(cloud, Some(&vpc)).await?;
+    let ours = groups.iter().find(|group| group.ours);
+    Ok(ours.map_or_else(|| hold.clone(), |group| hold.resolved(&vpc, &group.id)))
 }
 
 /// Executes the steps of a part that nobody has made yet.

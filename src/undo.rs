@@ -103,7 +103,7 @@ async fn would(responder: &Responder, run: &Run, record: &IncidentRecord, hold: 
 
 async fn seen(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &Hold) -> Result<Would, CloudError> {
     let cloud = cloud_at(responder, &hold.at, &record.incident.finding, run.until).await?;
-    let hold = known_group(&cloud, hold).await;
+    let hold = known_group(&cloud, hold).await?;
     let Release::Back(change) = hold.release(&record.id, clock::now()) else {
         return Ok(Would::Stay("was decided anew meanwhile".to_owned()));
     };
@@ -166,7 +166,10 @@ async fn back(
         Ok(cloud) => cloud,
         Err(error) => return Ok(Some(not_back(&error))),
     };
-    let hold = known_group(&cloud, &hold).await;
+    let hold = match known_group(&cloud, &hold).await {
+        Ok(hold) => hold,
+        Err(error) => return Ok(Some(not_back(&error))),
+    };
     let Release::Back(change) = hold.release(&record.id, clock::now()) else { return Ok(None) };
     let found = match change.setting.adjust().read(&cloud, &change).await {
         Ok(found) => found,
@@ -187,7 +190,7 @@ async fn written_back(cloud: &crate::aws::Cloud, change: Change, run: &Run) -> L
         Outcome::Gone { .. } | Outcome::LetGo => LetGo::Gone,
         Outcome::Refused { why } => LetGo::Refused { why },
         Outcome::Drifted { found } => LetGo::Failed { why: format!("written, but read back as {found}") },
-        Outcome::Failed { why, transient: _ } => LetGo::Failed { why },
+        Outcome::Failed { why, transient: _ } | Outcome::Unread { why, transient: _ } => LetGo::Failed { why },
     }
 }
 

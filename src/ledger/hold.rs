@@ -217,14 +217,13 @@ impl Hold {
         hold
     }
 
-    /// The hold with what execution made of the change: ids that the plan could not know.
+    /// The hold with what execution made of the change: ids that the plan could not know. None if it knows.
     #[must_use]
-    pub fn with_result(&self, incident: &IncidentId, to: &Value, now: Timestamp) -> Self {
-        let mut hold = self.clone().touched(now);
-        if let Some(holder) = hold.holders.iter_mut().find(|holder| holder.incident == *incident) {
-            holder.to = to.clone();
-        }
-        hold
+    pub fn with_result(&self, incident: &IncidentId, to: &Value, now: Timestamp) -> Option<Self> {
+        let mut hold = self.clone();
+        let holder = hold.holders.iter_mut().find(|holder| holder.incident == *incident);
+        holder.filter(|holder| holder.to.waits_for().is_some())?.to = to.clone();
+        Some(hold.touched(now))
     }
 
     /// The hold after what its holders want was made anew under another id.
@@ -272,16 +271,14 @@ impl Hold {
 }
 
 impl Holder {
-    /// The same incident once more: where it came from stays, where it wants to go may be newer.
+    /// The same incident once more. Its plan is not newer than what it holds: since then a look may have moved an interface
+    /// on to another group. Of a group's rules the plan may add some.
     fn again(&mut self, new: &Self) {
         let rules = (&mut self.from, &mut self.to, &new.from, &new.to);
-        match rules {
-            (Value::Rules(from), Value::Rules(to), Value::Rules(new_from), Value::Rules(new_to)) => {
-                from.extend(new_from.difference(to).cloned().collect::<Vec<_>>());
-                let kept = to.difference(new_from).chain(new_to).cloned().collect();
-                *to = kept;
-            }
-            (_, to, _, new) => *to = new.clone(),
+        if let (Value::Rules(from), Value::Rules(to), Value::Rules(new_from), Value::Rules(new_to)) = rules {
+            from.extend(new_from.difference(to).cloned().collect::<Vec<_>>());
+            let kept = to.difference(new_from).chain(new_to).cloned().collect();
+            *to = kept;
         }
     }
 }

@@ -111,7 +111,10 @@ pub(super) fn to_do<'a>(parts: &[&'a Part]) -> Vec<ToDo<'a>> {
 
 fn is_open(row: Row) -> bool {
     match row.outcome {
-        None | Some(Outcome::Drifted { .. } | Outcome::Refused { .. } | Outcome::Failed { .. }) => true,
+        None
+        | Some(Outcome::Drifted { .. } | Outcome::Refused { .. } | Outcome::Failed { .. } | Outcome::Unread { .. }) => {
+            true
+        }
         Some(Outcome::Changed | Outcome::AlreadySo | Outcome::LetGo | Outcome::Gone { .. }) => false,
     }
 }

@@ -161,6 +161,7 @@ pub(super) fn token(outcome: &Outcome) -> &'static str {
         Outcome::Gone { .. } => "gone",
         Outcome::Refused { .. } => "refused",
         Outcome::Failed { .. } => "failed",
+        Outcome::Unread { .. } => "unread",
     }
 }
 

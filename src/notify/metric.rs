@@ -62,7 +62,7 @@ fn family(kind: &FindingType) -> String {
 /// What should have worked and did not: someone has to look at Quell, its role, or AWS.
 fn failures(incident: &Incident) -> usize {
     let step = |outcome: &Outcome| match outcome {
-        Outcome::Drifted { .. } | Outcome::Refused { .. } | Outcome::Failed { .. } => true,
+        Outcome::Drifted { .. } | Outcome::Refused { .. } | Outcome::Failed { .. } | Outcome::Unread { .. } => true,
         Outcome::Changed | Outcome::AlreadySo | Outcome::LetGo | Outcome::Gone { .. } => false,
     };
     let steps = incident.parts.iter().flat_map(|part| &part.results).filter(|result| step(&result.outcome)).count();

@@ -1,6 +1,5 @@
 //! People hear what is new, and hear it once.
 
-use crate::attacker::{Attacker, quarantine_groups};
 use crate::cloud::{Fault, Refusal, Rule};
 use crate::looking_after::{GROUP, HOUR, KEY, KEY_ID, refuse, rule, without_the_instance};
 use crate::rehearsal::Rehearsal;
@@ -161,53 +160,6 @@ async fn what_could_not_be_looked_at_and_is_protected_after_all_is_told() {
     assert_eq!(verdict(&quell.handle(quell.event(&sequence), 60).await), "partial");
     assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"]);
     assert!(quell.email().contains("is protected (ops): wages"), "{}", quell.email());
-}
-
-#[tokio::test]
-async fn what_cannot_be_contained_again_stays_held_and_is_told_as_open() {
-    let quell = Rehearsal::of(CONTAIN).await;
-    let before = quell.cloud.world().await;
-    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
-    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
-    iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
-    quell.cloud.inject(Rule::on("PutUserPolicy", Fault::Refuse(Refusal::Denied)));
-    quell.cloud.forget_calls();
-    quell.tick(6).await.ok();
-    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"], "{}", quell.email());
-    assert!(quell.email().contains("and not all of it could be contained again"), "{}", quell.email());
-    quell.cloud.heal();
-    quell.cloud.forget_calls();
-    // The next look succeeds, and nobody is accused of anything new.
-    quell.tick(20).await.ok();
-    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
-    assert!(!quell.email().contains("Somebody had set it back"), "{}", quell.email());
-    assert_eq!(quell.order_about("undo", KEY_ID, 40).await["ok"]["verdict"], "released");
-    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
-}
-
-#[tokio::test]
-async fn an_interface_whose_group_somebody_deleted_is_moved_to_a_new_one() {
-    let quell = Rehearsal::of(CONTAIN).await;
-    let (before, attacker) = (quell.cloud.world().await, Attacker::before(&quell).await);
-    let event = "instance_mines_bitcoin";
-    assert_eq!(verdict(&quell.deliver(&read(event)).await), "contained");
-    let first = quarantine_groups(&quell).await;
-    attacker.open_network(&quell).await;
-    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "the attacker has it all back");
-    quell.cloud.forget_calls();
-    quell.tick(6).await.ok();
-    assert_eq!(quell.verdicts(), ["CONTAINED AGAIN"], "{}", quell.email());
-    let groups = quell.cloud.main().interface_groups(quell.account.real("i-0c1b2c3d4e5f60718")).await;
-    let remade = quarantine_groups(&quell).await;
-    assert!(remade != first && groups.values().all(|groups| *groups == remade), "{groups:?}");
-    // It stays so, whatever comes, and undo finds the way back.
-    quell.cloud.forget_calls();
-    quell.tick(12).await.ok();
-    quell.handle(quell.event(&newer(&read(event))), 70).await.ok();
-    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
-    let undone = quell.order_about("undo", "c218f816f3732196b9d69ecfe8a0f3e8", 100).await;
-    assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
-    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
 
 #[tokio::test]

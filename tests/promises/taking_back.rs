@@ -1,5 +1,6 @@
 //! Whatever was contained can be taken back, and then all is as it was.
 
+use crate::cloud::{Fault, Refusal, Rule, breakpoint};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
@@ -124,6 +125,25 @@ async fn two_findings_that_name_one_key_at_the_same_moment_both_hold_it() {
     assert_eq!(quell.order_about("undo", other_id, 1).await["ok"]["verdict"], "partly-released");
     assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
     assert_eq!(quell.order_about("undo", KEY_ID, 2).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_undo_that_cannot_tell_whose_group_an_interface_is_in_lets_nothing_go() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    // Killed before it wrote down which group it made.
+    let (pause, reached) = breakpoint();
+    quell.cloud.inject(Rule::on("ModifyNetworkInterfaceAttribute", Fault::PauseAfter(pause)));
+    let event = quell.event(&read("instance_mines_bitcoin"));
+    assert!(quell.handle_until(event, 0, reached).await);
+    quell.cloud.heal();
+    quell.cloud.inject(Rule::on("DescribeSecurityGroups", Fault::Refuse(Refusal::Denied)));
+    let undone = quell.order_about("undo", "c218f816f3732196b9d69ecfe8a0f3e8", 400).await;
+    assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
+    quell.cloud.heal();
+    let undone = quell.order_about("undo", "c218f816f3732196b9d69ecfe8a0f3e8", 500).await;
+    assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
 

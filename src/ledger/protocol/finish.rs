@@ -109,8 +109,7 @@ pub fn saying(record: &IncidentRecord) -> u64 {
         (&subject.at, subject.kind.to_string(), remediation, part.verdict(), part.decision.refused).hash(&mut hasher);
         for result in &part.results {
             let key = HoldKey::of(&subject.at, &result.change.setting);
-            let passes = matches!(result.outcome, Outcome::Failed { transient: true, .. });
-            (key, mem::discriminant(&result.outcome), passes).hash(&mut hasher);
+            (key, mem::discriminant(&result.outcome), result.outcome.is_transient()).hash(&mut hasher);
         }
         hasher.finish()
     };
@@ -143,7 +142,7 @@ fn settled(hold: &Hold, record: &IncidentRecord, not_ours: &BTreeSet<HoldKey>, d
     }
     let mut results = results(&done.incident);
     let result = results.find(|(key, result)| *key == hold.key && result.change.to.waits_for().is_none())?;
-    Some(hold.with_result(&record.id, &result.1.change.to, done.now))
+    hold.with_result(&record.id, &result.1.change.to, done.now)
 }
 
 /// Settings that were refused at the first try: they are not ours, and if a person sets them by hand, undo must leave them.
@@ -151,9 +150,12 @@ fn settled(hold: &Hold, record: &IncidentRecord, not_ours: &BTreeSet<HoldKey>, d
 fn untouched(record: &IncidentRecord, done: &Incident) -> BTreeSet<HoldKey> {
     let never = |result: &StepResult| match result.outcome {
         Outcome::Refused { .. } | Outcome::Gone { .. } => true,
-        Outcome::Changed | Outcome::AlreadySo | Outcome::LetGo | Outcome::Drifted { .. } | Outcome::Failed { .. } => {
-            false
-        }
+        Outcome::Changed
+        | Outcome::AlreadySo
+        | Outcome::LetGo
+        | Outcome::Drifted { .. }
+        | Outcome::Failed { .. }
+        | Outcome::Unread { .. } => false,
     };
     let all: Vec<_> = results(done).collect();
     let touched: BTreeSet<_> = all.iter().filter(|(_, result)| !never(result)).map(|(key, _)| key.clone()).collect();

@@ -58,6 +58,7 @@ fn hostile_part() -> impl Strategy<Value = Part> {
         Just(Outcome::AlreadySo),
         hostile_text().prop_map(|why| Outcome::Refused { why }),
         hostile_text().prop_map(|why| Outcome::Failed { why, transient: true }),
+        hostile_text().prop_map(|why| Outcome::Unread { why, transient: true }),
     ];
     let none = proptest::option::of(hostile_text().prop_map(NoSteps::Refused));
     (hostile_kind(), outcome, none, hostile_text(), 0..4_usize).prop_map(|(kind, outcome, none, text, response)| {

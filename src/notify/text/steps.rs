@@ -192,6 +192,9 @@ pub(in crate::notify) fn became(outcome: &Outcome) -> String {
         Outcome::Failed { why, transient: true } => {
             format!("failed, may work when tried again: {}", sentence(why, LINE))
         }
+        Outcome::Unread { why, transient: _ } => {
+            format!("was so at the last look, and cannot be read now: {}", sentence(why, LINE))
+        }
     }
 }
 

@@ -1,0 +1,119 @@
+//! What somebody opened again is contained again, people hear of it, and undo finds the way back.
+
+use crate::attacker::{Attacker, quarantine_groups};
+use crate::cloud::{Fault, Refusal, Rule, breakpoint};
+use crate::looking_after::{KEY, KEY_ID, refuse};
+use crate::rehearsal::Rehearsal;
+use crate::stage::{CONTAIN, read};
+use crate::story::newer;
+use crate::taking_back::verdict;
+use serde_json::json;
+
+/// An instance with one interface, the first to be isolated in its VPC.
+const MINER: &str = "instance_mines_bitcoin";
+const MINER_ID: &str = "c218f816f3732196b9d69ecfe8a0f3e8";
+
+#[tokio::test]
+async fn what_cannot_be_contained_again_stays_held_and_is_told_as_open() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+    quell.cloud.inject(Rule::on("PutUserPolicy", Fault::Refuse(Refusal::Denied)));
+    quell.cloud.forget_calls();
+    quell.tick(6).await.ok();
+    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"], "{}", quell.email());
+    assert!(quell.email().contains("and not all of it could be contained again"), "{}", quell.email());
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    // The next look succeeds, and nobody is accused of anything new.
+    quell.tick(20).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+    assert!(!quell.email().contains("Somebody had set it back"), "{}", quell.email());
+    assert_eq!(quell.order_about("undo", KEY_ID, 40).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_somebody_opened_while_nobody_could_look_is_told_as_opened() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let (before, attacker) = (quell.cloud.world().await, Attacker::before(&quell).await);
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    attacker.open_identities(&quell).await;
+    refuse(&quell, &["ListAccessKeys", "GetUserPolicy"], Refusal::Denied);
+    quell.cloud.forget_calls();
+    for later in [6, 16] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.verdicts(), ["NOT CONTAINED"], "{}", quell.email());
+    assert!(quell.email().contains("was so at the last look, and cannot be read now"), "{}", quell.email());
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(70).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED AGAIN"], "{}", quell.email());
+    assert!(quell.email().contains("Somebody had set it back"), "{}", quell.email());
+    assert_eq!(quell.order_about("undo", KEY_ID, 100).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_nobody_opened_while_nobody_could_look_is_told_as_contained() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    refuse(&quell, &["ListAccessKeys"], Refusal::Denied);
+    quell.tick(6).await.ok();
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(70).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+    assert!(!quell.email().contains("Somebody had set it back"), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn an_interface_whose_group_somebody_deleted_is_moved_to_a_new_one() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let (before, attacker) = (quell.cloud.world().await, Attacker::before(&quell).await);
+    let event = read(MINER);
+    assert_eq!(verdict(&quell.deliver(&event).await), "contained");
+    let first = quarantine_groups(&quell).await;
+    attacker.open_network(&quell).await;
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "the attacker has it all back");
+    quell.cloud.forget_calls();
+    quell.tick(6).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED AGAIN"], "{}", quell.email());
+    let groups = quell.cloud.main().interface_groups(quell.account.real("i-0c1b2c3d4e5f60718")).await;
+    let remade = quarantine_groups(&quell).await;
+    assert!(remade != first && groups.values().all(|groups| *groups == remade), "{groups:?}");
+    // It stays so, whatever comes, and undo finds the way back.
+    quell.cloud.forget_calls();
+    quell.tick(12).await.ok();
+    quell.handle(quell.event(&newer(&event)), 70).await.ok();
+    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+    let undone = quell.order_about("undo", MINER_ID, 100).await;
+    assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_run_that_dies_after_it_moved_an_interface_on_leaves_undo_the_way_back() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let (before, attacker) = (quell.cloud.world().await, Attacker::before(&quell).await);
+    let event = read(MINER);
+    assert_eq!(verdict(&quell.deliver(&event).await), "contained");
+    let first = quarantine_groups(&quell).await;
+    attacker.open_network(&quell).await;
+    // The first call names the group that somebody deleted, the second the one that was made in its place.
+    let (pause, reached) = breakpoint();
+    quell.cloud.inject(Rule::on("ec2:ModifyNetworkInterfaceAttribute", Fault::PauseAfter(pause)).nth(2));
+    assert!(quell.handle_until(json!({ "quell": "tick" }), 6, reached).await, "{:?}", quell.told());
+    quell.cloud.heal();
+    quell.tick(200).await.ok();
+    assert_eq!(quell.verdicts().last().map(String::as_str), Some("CONTAINED AGAIN"), "{}", quell.email());
+    let shown = quell.order_about("show", MINER_ID, 250).await.to_string();
+    assert!(first.iter().all(|group| !shown.contains(&format!("{group:?}"))), "{first:?}: {shown}");
+    quell.handle(quell.event(&newer(&event)), 300).await.ok();
+    let undone = quell.order_about("undo", MINER_ID, 400).await;
+    assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
