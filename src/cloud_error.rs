@@ -94,6 +94,7 @@ fn kind_of(code: &str) -> Kind {
         | "InvalidInstanceID.NotFound"
         | "InvalidInstanceID.Malformed"
         | "InvalidGroup.NotFound"
+        | "InvalidSecurityGroupID.NotFound"
         | "InvalidNetworkInterfaceID.NotFound"
         | "InvalidVpcID.NotFound"
         | "InvalidPermission.NotFound"

@@ -60,9 +60,17 @@ pub(super) fn standing(incident: &Incident) -> String {
 
 fn given_back(settings: &[Returned], others: usize) -> String {
     let back = settings.iter().filter(|setting| setting.is_back).count();
-    let are = if back == 1 { "is" } else { "are" };
-    let others = if others == 0 { String::new() } else { format!(" {} was not asked for.", count(others, "other")) };
-    format!("{back} of {} {are} as before.{others}", count(settings.len(), "setting"))
+    let back = match (back, settings.len()) {
+        (1, 1) => "The one setting is as before.".to_owned(),
+        (_, 1) => "The one setting is not as before.".to_owned(),
+        (back, all) => format!("{back} of {all} settings {} as before.", if back == 1 { "is" } else { "are" }),
+    };
+    let others = match others {
+        0 => String::new(),
+        1 => " 1 other was not asked for.".to_owned(),
+        others => format!(" {others} others were not asked for."),
+    };
+    format!("{back}{others}")
 }
 
 fn so_before(already: usize) -> String {

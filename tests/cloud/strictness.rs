@@ -25,6 +25,11 @@ pub async fn objection(moto: &Moto, account: &str, asked: &Asked) -> Option<Resp
             let message = format!("resource {} has a dependent object", text(&asked.parameters, "GroupId"));
             Some(answer(asked.protocol, 400, "DependencyViolation", &message))
         }
+        ("ec2", "ModifyNetworkInterfaceAttribute") => {
+            let group = missing_group(moto, account, asked).await?;
+            let message = format!("The security group '{group}' does not exist");
+            Some(answer(asked.protocol, 400, "InvalidGroup.NotFound", &message))
+        }
         ("iam", operation) if !reads(operation) && is_reserved(moto, account, asked).await => {
             let message = "Cannot perform the operation on the protected role: it is only modifiable by AWS";
             Some(answer(asked.protocol, 400, "UnmodifiableEntity", message))
@@ -57,6 +62,15 @@ async fn is_used(moto: &Moto, account: &str, asked: &Asked) -> bool {
     let inside = [("Filter.1.Name", "group-id"), ("Filter.1.Value.1", group.as_str())];
     let found = moto.service("ec2", account).call("DescribeNetworkInterfaces", &inside).await;
     !entries(&found, "networkInterfaceSet").is_empty()
+}
+
+/// A group that an interface is to be in, and that is not there; moto takes it for no group.
+async fn missing_group(moto: &Moto, account: &str, asked: &Asked) -> Option<String> {
+    let numbered = |n: i32| asked.parameters[format!("SecurityGroupId.{n}")].as_str().map(str::to_owned);
+    let wanted: Vec<String> = (1..).map_while(numbered).collect();
+    let found = moto.service("ec2", account).call("DescribeSecurityGroups", &[]).await;
+    let known: Vec<String> = entries(&found, "securityGroupInfo").iter().map(|group| text(group, "groupId")).collect();
+    wanted.into_iter().find(|group| !known.contains(group))
 }
 
 async fn is_reserved(moto: &Moto, account: &str, asked: &Asked) -> bool {

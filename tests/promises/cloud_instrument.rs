@@ -254,16 +254,20 @@ async fn what_aws_refuses_is_refused() {
     let account = Account::seed(&cloud).await;
     let topic = account.topic();
     let publish = |rest: &str| format!("sns.publish(TopicArn='{topic}', {rest})");
+    let (interface, group) = (account.real("eni-0b1b2c3d4e5f60001"), account.real("sg-0b1b2c3d4e5f60030"));
     let calls = [
         publish("Message=' '[:0]"),
         publish("Message='text', Subject='two\\nlines'"),
         publish("Message='{}', MessageStructure='json'"),
         "iam.put_role_policy(RoleName='AWSServiceRoleForECS', PolicyName='deny', PolicyDocument='{}')".to_owned(),
+        format!("ec2.modify_network_interface_attribute(NetworkInterfaceId='{interface}', Groups=['sg-0a1b'])"),
+        format!("ec2.delete_security_group(GroupId='{group}')"),
         "guardduty.list_members(DetectorId='12abc34d567e8fa901bc2d34e56789f0')".to_owned(),
     ];
     let codes = refused(&cloud, &account.function, &calls.each_ref().map(String::as_str)).await;
-    let expected = ["InvalidParameter", "InvalidParameter", "InvalidParameter", "UnmodifiableEntity", "NotEmulated"];
-    assert_eq!(codes, expected);
+    let of_messages = ["InvalidParameter"; 3];
+    let of_others = ["UnmodifiableEntity", "InvalidGroup.NotFound", "DependencyViolation", "NotEmulated"];
+    assert_eq!(codes, [&of_messages[..], &of_others].concat());
 }
 
 #[tokio::test]
