@@ -70,7 +70,8 @@ pub fn lowered(case: &Case<'_>) -> Decision {
     let acts_in_the_end = approval.is_some_and(|approval| approval.fallback == Fallback::Contain);
     let (lowered, notes) = told(objections, if acts_in_the_end { Response::Contain } else { *response });
     let approval = if least.is_none() { approval } else { approval.map(only_by_a_person) };
-    Decision { response: decided, rule: rule.clone(), lowered, refused, notes, expires, approval }
+    let rule = rule.clone();
+    Decision { response: decided, rule, lowered, approved: false, refused, notes, expires, approval }
 }
 
 /// A team that lets time decide did not mean plans that a guard objects to.
@@ -155,7 +156,8 @@ fn blast_radius(case: &Case<'_>) -> Vec<Objection> {
     let Ruling::Decided { terms: Terms { max_blast: Some(most), .. }, .. } = case.ruling else { return Vec::new() };
     let blast = &case.plan.blast;
     if blast.count > *most {
-        let why = format!("{} other things would stop, the rule allows {most} without a person", blast.count);
+        let things = if blast.count == 1 { "thing" } else { "things" };
+        let why = format!("{} other {things} would stop, the rule allows {most} without a person", blast.count);
         return vec![ask_a_person(why)];
     }
     if blast.count + blast.may_be > *most {

@@ -53,6 +53,9 @@ pub struct Decision {
     /// Why the response is lower than the rule's: every reason, the one that wants least first.
     #[serde(default)]
     pub lowered: Vec<String>,
+    /// A person approved it, or the rule did when their time was over.
+    #[serde(default)]
+    pub approved: bool,
     /// Quell will not do it, whoever asks.
     #[serde(default)]
     pub refused: Option<Refusal>,
@@ -197,7 +200,16 @@ impl Decision {
     /// A decision that nothing lowered.
     #[must_use]
     pub fn new(response: Response, rule: Option<String>) -> Self {
-        Self { response, rule, lowered: Vec::new(), refused: None, notes: Vec::new(), expires: None, approval: None }
+        Self {
+            response,
+            rule,
+            lowered: Vec::new(),
+            approved: false,
+            refused: None,
+            notes: Vec::new(),
+            expires: None,
+            approval: None,
+        }
     }
 
     /// The same, lowered to `most` where it is above; the reason joins the others.
@@ -207,7 +219,7 @@ impl Decision {
     #[must_use]
     pub fn lowered_to(mut self, most: Response, why: impl Into<String>) -> Self {
         if most < self.response {
-            self.response = most;
+            (self.response, self.approved) = (most, false);
             self.lowered.push(why.into());
             self.approval = self.approval.map(|approval| Approval { fallback: Fallback::Abandon, ..approval });
         }

@@ -340,7 +340,7 @@ fn the_kill_switch_says_how_far_quell_may_go() {
 fn more_than_the_rule_lets_stop_waits_for_a_person() {
     let at_most = |most: &str| -> &'static str { format!("response = 'contain'\nmax_blast = {most}").leak() };
     Story::key_of("ann").ruled(at_most("1")).check(&["contain"]);
-    let one = ["approve", "1 other things would stop, the rule allows 0 without a person"];
+    let one = ["approve", "1 other thing would stop, the rule allows 0 without a person"];
     Story::key_of("ann").ruled(at_most("0")).check(&one);
     Story::instance(tags("eks:cluster-name", "shop")).ruled(at_most("0")).check(&one);
     let neighbour = |n: u8| Neighbour {

@@ -6,6 +6,7 @@
 
 mod claim;
 mod finish;
+mod merge;
 mod undo;
 
 pub use claim::{Claim, Decided, Denied, How, Limit, Occasion, claim};

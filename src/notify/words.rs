@@ -123,6 +123,11 @@ fn is_reopened(incident: &Incident) -> bool {
     matches!(incident.news, Some(News::Reopened { .. }))
 }
 
+/// Whether a part waits for a person, whatever became of the others.
+fn waits(incident: &Incident) -> bool {
+    incident.parts.iter().any(|part| part.verdict() == Verdict::WaitingForApproval)
+}
+
 /// Whether people have to act, as an answer.
 pub(super) fn act(incident: &Incident, has_steps: bool) -> &'static str {
     if incident.finding.sample {
@@ -148,6 +153,9 @@ pub(super) fn act(incident: &Incident, has_steps: bool) -> &'static str {
         }
         (Verdict::WaitingForApproval, _) => "Yes, decide now. Approve or reject it; the commands are below.",
         (Verdict::PartlyReleased, _) => "Look at what did not come back; why is below.",
+        (Verdict::Released, _) if waits(incident) => {
+            "Yes, decide on the rest. Approve or reject it; the commands are below."
+        }
         (Verdict::Released, _) => "No. What Quell had changed is given back.",
         (Verdict::Rejected, _) => "No. Quell changes nothing.",
         (Verdict::Planned, _) => "Yes, decide now. Quell may only plan here; nothing happens until a person does it.",

@@ -52,7 +52,9 @@ fn of_incident(incident: &Incident, status: Option<&str>) -> Vec<Section> {
 fn of_part(part: &Part, number: usize) -> Vec<Section> {
     let Part { plan, decision, results: tried } = part;
     let rule = decision.rule.as_ref().map_or_else(|| "no rule decides".to_owned(), |rule| format!("\"{rule}\""));
-    let mut facts = vec![("Verdict", part.verdict().to_string()), ("Rule", format!("{rule}: {}", decision.response))];
+    let approved = if decision.approved { ", as approved" } else { "" };
+    let rule = format!("{rule}: {}{approved}", decision.response);
+    let mut facts = vec![("Verdict", part.verdict().to_string()), ("Rule", rule)];
     facts.extend(decision.lowered.iter().map(|why| ("Lowered", why.clone())));
     facts.extend(plan.remediation.as_ref().map(|name| ("Remediation", name.clone())));
     facts.extend(plan.no_steps.as_ref().map(NoSteps::why).map(|why| ("No steps", why.to_owned())));

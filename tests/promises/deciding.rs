@@ -255,3 +255,32 @@ async fn what_an_update_adds_is_contained_while_the_rest_waits() {
     assert_eq!(quell.order_about("undo", GROUP_ID, 30).await["ok"]["verdict"], "released");
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
+
+#[tokio::test]
+async fn the_end_of_what_was_for_a_time_leaves_the_rest_to_whoever_decides() {
+    let policy = CONTAIN.replace("response", "max_blast = 0\nexpires = '1h'\nresponse");
+    let quell = Rehearsal::of(&policy).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&but("attack_sequence", &[GROUP])).await), "partial", "{}", quell.email());
+    quell.cloud.forget_calls();
+    quell.tick(HOUR + 60).await.ok();
+    assert_eq!(quell.verdicts(), ["RELEASED"], "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    assert!(quell.email().contains("Yes, decide on the rest."), "{}", quell.email());
+    assert!(quell.email().contains("\nAPPROVE OR REJECT\n"), "{}", quell.email());
+
+    quell.cloud.forget_calls();
+    let approved = quell.order_about("approve", GROUP_ID, 2 * HOUR).await;
+    assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
+    assert!(quell.email().contains("lowered to approve: 1 other thing would stop"), "{}", quell.email());
+    assert!(!quell.email().contains("held back to"), "{}", quell.email());
+    // What was approved has the rule's time from then on.
+    quell.cloud.forget_calls();
+    for later in [2 * HOUR + 70, 3 * HOUR - 60] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+    quell.tick(3 * HOUR + 60).await.ok();
+    assert_eq!(quell.verdicts(), ["RELEASED"], "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}

@@ -179,6 +179,9 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
     let given_up =
         finished(&tried, &policy, &[Outcome::Failed { why: "throttled".to_owned(), transient: true }], &[], None);
     let refused = finished(&containing, &policy, &[Outcome::Refused { why: "access denied".to_owned() }], &[], None);
+    let unread = Outcome::Unread { why: "throttled".to_owned(), transient: true };
+    let unread = finished(&containing, &policy, &[unread], &[], None);
+    let already_so = finished(&containing, &policy, &[Outcome::AlreadySo], &[], None);
     let gone = finished(&containing, &policy, &[Outcome::Gone { why: "no such key".to_owned() }], &[], None);
     let approval = Approval { plan: 1, expires: late(), fallback: Fallback::Abandon };
     let waiting = finished(&claimed(Response::Approve, &policy), &policy, &[], &[], Some(approval));
@@ -214,6 +217,8 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
         ("given-up", given_up),
         ("refused", refused),
         ("gone", gone),
+        ("unread", unread),
+        ("already-so", already_so),
         ("waiting", waiting),
         ("rejected", rejected),
         ("releasing", releasing.clone()),

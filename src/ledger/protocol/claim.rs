@@ -2,13 +2,12 @@
 
 use super::super::hold::Hold;
 use super::super::key::{CounterKey, HoldKey, IncidentId, Placed};
-use super::super::record::{Approval, IncidentRecord, SCHEMA, Status, What, Worker};
+use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
+use super::merge::{added, approved, fresh, is_begun, is_newer, renewed, resumed, shown_again, twin, updated};
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
-use crate::finding::{Finding, Subject, SubjectKind};
-use crate::incident::{Incident, News, Part};
-use crate::plan::{NoSteps, Step};
-use crate::policy::{Fallback, Response};
+use crate::incident::{Incident, Part};
+use crate::policy::Response;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -183,81 +182,6 @@ fn answer(claim: &Claim, known: &IncidentRecord, plan: u32) -> Result<How, Denie
     Ok(if asked_now == asked { How::Approved } else { How::AskAgain })
 }
 
-/// GuardDuty sends a finding again with a later time and a higher count; one that overtook another has neither.
-fn is_newer(new: &Finding, known: &Finding) -> bool {
-    new.updated > known.updated || (new.updated == known.updated && new.count > known.count)
-}
-
-fn fresh(claim: &Claim) -> IncidentRecord {
-    IncidentRecord {
-        schema: SCHEMA,
-        version: 0,
-        id: IncidentId::of(&claim.incident.finding),
-        status: Status::Containing,
-        lease: None,
-        incident: claim.incident.clone(),
-        holds: Vec::new(),
-        let_go: BTreeSet::new(),
-        told: None,
-        said: None,
-        untried: BTreeSet::new(),
-        said_left: None,
-        approval: None,
-        undo: None,
-        ends: None,
-        contained: None,
-        runs: 0,
-        failures: 0,
-        due: None,
-        history: Vec::new(),
-    }
-}
-
-/// What was begun is finished as it was planned: its original values are those of before the crash. What waits stays as it
-/// was shown, and is planned anew when a person decides; what comes to it is shown as another plan.
-fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    let news = claim.incident.news.clone().or_else(|| known.incident.news.clone());
-    let (parts, approval) = match &known.approval {
-        Some(approval) => {
-            let unseen = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. }));
-            let old = known.incident.parts.iter().map(|part| match twin(part, &claim.incident.parts) {
-                new if is_begun(part) => extended(part, new, known),
-                Some(new) if unseen(part) => new.clone(),
-                Some(_) | None => part.clone(),
-            });
-            let parts: Vec<Part> = old.chain(added(claim, known).into_iter().cloned()).collect();
-            let waiting = |parts: &[Part]| {
-                parts.iter().filter(|part| !unseen(part) && part.decision.response == Response::Approve).count()
-            };
-            // Those who decide get their whole time for what they have not seen.
-            let approval = if waiting(&parts) > waiting(&known.incident.parts) {
-                Approval { plan: approval.plan + 1, expires: claim.now, ..approval.clone() }
-            } else {
-                approval.clone()
-            };
-            (parts, Some(approval))
-        }
-        None => (merged(claim, known), None),
-    };
-    let incident = Incident { finding: newest(claim, known), parts, news, ..known.incident.clone() };
-    IncidentRecord { incident, approval, ..known.clone() }
-}
-
-/// The parts that the incident does not have.
-fn added<'a>(claim: &'a Claim, known: &IncidentRecord) -> Vec<&'a Part> {
-    claim.incident.parts.iter().filter(|part| twin(part, &known.incident.parts).is_none()).collect()
-}
-
-/// Nothing is held any more, so nothing is begun: what is there now is planned, guarded and counted as if it were new.
-fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    IncidentRecord { incident: claim.incident.clone(), contained: None, ends: None, ..known.clone() }
-}
-
-fn updated(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    let incident = Incident { finding: newest(claim, known), ..known.incident.clone() };
-    IncidentRecord { incident, ..known.clone() }
-}
-
 /// Whether there is something to do about an incident that was over, or something else to say.
 fn is_new(claim: &Claim, known: &IncidentRecord) -> bool {
     let acts = |part: &Part| {
@@ -267,36 +191,6 @@ fn is_new(claim: &Claim, known: &IncidentRecord) -> bool {
         incident.parts.iter().map(|part| (part.plan.remediation.clone(), part.verdict())).collect()
     };
     claim.incident.parts.iter().any(acts) || said(&claim.incident) != said(&known.incident)
-}
-
-/// A person approved all that waits. Time approves only what the policy leaves to time, and no guard objects to.
-fn approved(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    let parts = merged(claim, known).into_iter().map(|mut part| {
-        let by_time = part.decision.approval.is_some_and(|approval| approval.fallback == Fallback::Contain);
-        if part.decision.response == Response::Approve && (claim.occasion != Occasion::Expired || by_time) {
-            part.decision.response = Response::Contain;
-        }
-        part
-    });
-    let incident = Incident { parts: parts.collect(), news: claim.incident.news.clone(), ..known.incident.clone() };
-    IncidentRecord { incident, approval: None, ..known.clone() }
-}
-
-fn shown_again(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    let approval = known.approval.clone().map(|approval| Approval { plan: approval.plan + 1, ..approval });
-    let begun: Vec<&Part> = known.incident.parts.iter().filter(|part| is_begun(part)).collect();
-    let why = "what would be done is no longer what was approved";
-    let parts = merged(claim, known).into_iter().map(|part| match twin(&part, begun.iter().copied()) {
-        Some(_) => part,
-        None => Part { decision: part.decision.clone().lowered_to(Response::Approve, why), ..part },
-    });
-    let incident = Incident { parts: parts.collect(), news: Some(News::AskAgain), ..known.incident.clone() };
-    IncidentRecord { incident, approval, told: None, ..known.clone() }
-}
-
-fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {
-    let (new, old) = (&claim.incident.finding, &known.incident.finding);
-    if is_newer(new, old) { new.clone() } else { old.clone() }
 }
 
 /// Takes the incident to contain: the lease, the holds, the counters.
@@ -391,70 +285,4 @@ fn joined(claim: &Claim, seen: &Seen, id: &IncidentId, wanted: &[Placed]) -> Res
 
 fn changes<'a>(parts: impl Iterator<Item = &'a Part>) -> Vec<&'a Change> {
     parts.flat_map(|part| part.plan.steps()).map(|step| &step.change).collect()
-}
-
-/// Whether somebody set out to carry the part out.
-fn is_begun(part: &Part) -> bool {
-    part.decision.response == Response::Contain && !part.plan.stages.is_empty()
-}
-
-/// The parts that were begun, as they were planned, with what only the newer look found; and the newer ones of the rest.
-fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
-    let old: Vec<&Part> = known.incident.parts.iter().filter(|part| is_begun(part)).collect();
-    let kept = old.iter().map(|part| extended(part, twin(part, &claim.incident.parts), known));
-    let new = claim.incident.parts.iter().filter(|part| twin(part, old.iter().copied()).is_none());
-    // What a person said no to is not asked again.
-    let rejected = known.history.iter().any(|entry| entry.what == What::Rejected);
-    let new = new.map(|part| match twin(part, &known.incident.parts) {
-        Some(decided) if rejected && part.decision.response == Response::Approve => decided.clone(),
-        Some(_) | None => part.clone(),
-    });
-    kept.chain(new).collect()
-}
-
-fn twin<'a>(part: &Part, others: impl IntoIterator<Item = &'a Part>) -> Option<&'a Part> {
-    let same = |other: &&Part| {
-        other.plan.remediation == part.plan.remediation && is_same(&other.plan.subject, &part.plan.subject)
-    };
-    others.into_iter().find(same)
-}
-
-/// What a finding says about an instance beside its id may change from one update to the next.
-fn is_same(one: &Subject, other: &Subject) -> bool {
-    match (&one.kind, &other.kind) {
-        (SubjectKind::Instance { id: one_id, .. }, SubjectKind::Instance { id: other_id, .. }) => {
-            one.at == other.at && one_id == other_id
-        }
-        _ => one == other,
-    }
-}
-
-fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord) -> Part {
-    let mut part = old.clone();
-    let at = &old.plan.subject.at;
-    let known_keys: BTreeSet<_> = held_by(&known.incident).iter().map(Placed::key).collect();
-    let key = |step: &Step| Placed { at: at.clone(), change: step.change.clone() }.key();
-    for stage in &mut part.plan.stages {
-        stage.retain(|step| !known.let_go.contains(&key(step)));
-        // What was refused is not ours: a person may have set it since, and then that is its original value.
-        for step in stage.iter_mut().filter(|step| !known.holds.contains(&key(step))) {
-            let newer = new.and_then(|new| new.plan.steps().find(|newer| key(newer) == key(step)));
-            if let Some(newer) = newer {
-                *step = newer.clone();
-            }
-        }
-    }
-    let may = new.filter(|new| new.decision.response == Response::Contain);
-    let found = may.into_iter().flat_map(|new| new.plan.steps());
-    let more: Vec<Step> = found
-        .filter(|step| !known_keys.contains(&key(step)) && !known.let_go.contains(&key(step)))
-        .filter(|step| !step.change.is_already_so())
-        .cloned()
-        .collect();
-    part.plan.stages.push(more);
-    part.plan.stages.retain(|stage| !stage.is_empty());
-    if part.plan.stages.is_empty() {
-        part.plan.no_steps = Some(NoSteps::NothingToDo("an operator gave back what was contained".to_owned()));
-    }
-    part
 }

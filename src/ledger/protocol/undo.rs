@@ -77,7 +77,8 @@ pub fn begin_undo(
         record.note(now, by, What::UndoBegun);
     }
     record.status = Status::Releasing;
-    if undo.whole {
+    // That the time of what was contained is over decides nothing about the rest.
+    if undo.whole && undo.who != Who::Sweep {
         record.approval = None;
         for part in &mut record.incident.parts {
             if part.decision.response == Response::Approve {
@@ -125,13 +126,14 @@ pub fn finish_undo(
         Status::Released => record.note(now, by, What::Released),
         Status::Closed => {
             record.let_go.clear();
-            (record.ends, record.contained) = (None, None);
             record.note(now, by, What::Released);
         }
         Status::Containing | Status::Waiting | Status::Held | Status::Releasing | Status::Rejected => {}
     }
     if record.status != Status::Releasing {
         record.undo = None;
+        // What is approved later has a time of its own.
+        record.ends = record.ends.filter(|_| !record.holds.is_empty());
         // What stays held is looked after, also where nothing was seen to hold yet.
         record.contained = record.contained.or(Some(now)).filter(|_| !record.holds.is_empty());
         // What was for a time and cannot be given back is tried again, and told, a day later.

@@ -4,6 +4,7 @@ use crate::finding::{Finding, LocalPort, Remote, ResourceRole, Subject, SubjectK
 use crate::incident::{Incident, Part};
 use crate::notify::escape::{defanged, plain, quoted, sentence};
 use crate::notify::{fit, words};
+use crate::policy::Response;
 use jiff::Timestamp;
 
 pub(super) fn happened(incident: &Incident) -> Vec<String> {
@@ -87,13 +88,15 @@ pub(super) fn decided(parts: &[&Part]) -> Vec<String> {
 }
 
 fn decision(part: &Part) -> String {
-    let response = part.decision.response;
+    // What was approved is told as it was before: a person, or time, let it go further.
+    let approved = part.decision.approved;
+    let (response, then) = if approved { (Response::Approve, "; then approved") } else { (part.decision.response, "") };
     match (&part.decision.rule, part.decision.lowered.as_slice()) {
-        (None, _) => format!("  no rule of the policy matches: {response}"),
-        (Some(rule), []) => format!("  rule \"{}\" of the policy: {response}", plain(rule, 100)),
+        (None, _) => format!("  no rule of the policy matches: {response}{then}"),
+        (Some(rule), []) => format!("  rule \"{}\" of the policy: {response}{then}", plain(rule, 100)),
         (Some(rule), whys) => {
             let whys = whys.iter().map(|why| sentence(why, 300)).collect::<Vec<_>>().join("; ");
-            format!("  rule \"{}\" of the policy, lowered to {response}: {whys}", plain(rule, 100))
+            format!("  rule \"{}\" of the policy, lowered to {response}: {whys}{then}", plain(rule, 100))
         }
     }
 }

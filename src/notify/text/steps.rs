@@ -130,15 +130,16 @@ pub(super) fn not_done(parts: &[&Part]) -> Vec<String> {
 }
 
 fn is_held(part: &Part) -> bool {
+    let lowered = !part.decision.lowered.is_empty() && !part.decision.approved;
     let plans = [Verdict::Planned, Verdict::WaitingForApproval].contains(&part.verdict());
-    part.plan.no_steps.is_some() || !part.plan.left_out.is_empty() || !part.decision.lowered.is_empty() || plans
+    part.plan.no_steps.is_some() || !part.plan.left_out.is_empty() || lowered || plans
 }
 
 fn withheld(part: &Part) -> Vec<String> {
     let subject = defanged(&part.plan.subject.kind.to_string(), 200);
     let none = part.plan.no_steps.as_ref();
     let none = none.map(|none| format!("{}: {}", nothing(none), sentence(none.why(), LINE)));
-    let lowered = part.decision.lowered.iter();
+    let lowered = part.decision.lowered.iter().filter(|_| !part.decision.approved);
     let lowered = lowered.map(|why| match part.decision.refused {
         Some(_) => format!("refused: {}", sentence(why, LINE)),
         None => format!("held back to {}: {}", part.decision.response, sentence(why, LINE)),
