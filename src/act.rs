@@ -22,9 +22,10 @@ use std::time::Instant;
 /// How long a person has, where the rule does not say.
 const DECIDE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
-/// Executes the record's plan. Subjects do not wait for each other.
-pub async fn carry_out(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
-    let parts = record.incident.parts.iter().map(|part| carry_out_part(responder, run.until, &record, part));
+/// Executes the record's plan, unless it is `stopped`. Subjects do not wait for each other.
+pub async fn carry_out(responder: &Responder, run: &Run, record: IncidentRecord, stopped: Option<String>) -> Ending {
+    let stopped = stopped.as_deref();
+    let parts = record.incident.parts.iter().map(|part| carry_out_part(responder, run.until, &record, part, stopped));
     let mut parts = join_all(parts).await;
     let made = clock::now();
     let budget = Budget::default();
@@ -34,9 +35,17 @@ pub async fn carry_out(responder: &Responder, run: &Run, record: IncidentRecord)
 }
 
 /// The only place that asks how far we may go.
-async fn carry_out_part(responder: &Responder, until: Instant, record: &IncidentRecord, part: &Part) -> Part {
+async fn carry_out_part(
+    responder: &Responder,
+    until: Instant,
+    record: &IncidentRecord,
+    part: &Part,
+    stopped: Option<&str>,
+) -> Part {
     let results = match part.decision.response {
-        Response::Contain if part.plan.no_steps.is_none() => make_all(responder, until, record, &part.plan).await,
+        Response::Contain if part.plan.no_steps.is_none() => {
+            make_all(responder, until, record, &part.plan, stopped).await
+        }
         Response::Contain | Response::Notify | Response::Plan | Response::Approve => Vec::new(),
     };
     Part { results, ..part.clone() }
@@ -59,8 +68,17 @@ pub async fn told_whole(
     }
 }
 
-/// Makes the steps of a plan, and reads them back. One result for each, in their order.
-pub async fn make_all(responder: &Responder, until: Instant, record: &IncidentRecord, plan: &Plan) -> Vec<StepResult> {
+/// Makes the steps of a plan, and reads them back; none if they are `stopped`. One result for each, in their order.
+pub async fn make_all(
+    responder: &Responder,
+    until: Instant,
+    record: &IncidentRecord,
+    plan: &Plan,
+    stopped: Option<&str>,
+) -> Vec<StepResult> {
+    if let Some(why) = stopped {
+        return plan.steps().map(|step| not_made(step.change.clone(), why)).collect();
+    }
     let at = &plan.subject.at;
     match cloud_at(responder, at, &record.incident.finding, until).await {
         Ok(cloud) => {
@@ -100,6 +118,12 @@ async fn closed(
         }
     }
     make(cloud, Change { from: found.clone(), ..result.change.clone() }, until).await
+}
+
+/// Quell may not make it now.
+#[must_use]
+pub fn not_made(change: Change, why: &str) -> StepResult {
+    StepResult { change, outcome: Outcome::Refused { why: why.to_owned() } }
 }
 
 fn not_reached(step: &Step, error: &CloudError) -> StepResult {

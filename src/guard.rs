@@ -129,9 +129,7 @@ fn kill_switch(case: &Case<'_>) -> Vec<Objection> {
         KillSwitch::AtMost(response) => {
             vec![Objection::AtMost(*response, format!("the kill switch says \"{response}\""))]
         }
-        KillSwitch::Unclear { value } => {
-            vec![plan_only(format!("the kill switch says \"{value}\", which is no response, so nothing is done"))]
-        }
+        unclear @ KillSwitch::Unclear { .. } => unclear.stops().into_iter().map(plan_only).collect(),
         KillSwitch::Unreadable { why } => {
             vec![ask_a_person(format!("the kill switch may be on: it could not be read ({why})"))]
         }

@@ -4,7 +4,7 @@
 //! again; its first original value stays the one that undo gives back. The ledger knows of it before anything is written:
 //! should this run end in between, the next one finds all as it should be, and must still tell people.
 
-use crate::act::{finish, make_all, told_whole};
+use crate::act::{finish, make_all, not_made, told_whole};
 use crate::aws::Cloud;
 use crate::change::{Change, GroupRef, Value};
 use crate::clock;
@@ -17,10 +17,11 @@ use crate::ledger::key::HoldKey;
 use crate::ledger::protocol::saying;
 use crate::ledger::record::IncidentRecord;
 use crate::observe::Budget;
+use crate::observed::KillSwitch;
 use crate::plan::Plan;
 use crate::respond::{Ending, Quiet, Responder, Run, cloud_at};
 use crate::setting::{Setting, quarantine_groups};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was found of a held setting.
@@ -44,8 +45,13 @@ struct Open {
 }
 
 /// Reads all held settings side by side, sets again what somebody else has set, and makes what a newer state of the
-/// finding adds.
-pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
+/// finding adds. Where the kill switch stops that, people are told what is open.
+pub async fn look_again(
+    responder: &Responder,
+    run: &Run,
+    record: IncidentRecord,
+    switch: impl Future<Output = KillSwitch>,
+) -> Ending {
     let known: BTreeSet<HoldKey> = results_of(&record.incident).into_keys().collect();
     let (old, new): (Vec<HoldKey>, Vec<HoldKey>) = record.holds.iter().cloned().partition(|key| known.contains(key));
     let holds = match responder.ledger.holds(&old).await {
@@ -53,7 +59,10 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
         Err(error) => return Ending::come_again(error),
     };
     let before = results_of(&record.incident);
-    let looks = join_all(holds.iter().map(|hold| look(responder, run, &record, hold))).await;
+    let looks = join_all(holds.iter().map(|hold| look(responder, run, &record, hold)));
+    let (looks, switch) = join(looks, switch).await;
+    let stopped = switch.stops();
+    let stopped = stopped.as_deref();
     let mut results = BTreeMap::new();
     let mut open = Vec::new();
     for (hold, found) in holds.iter().zip(looks) {
@@ -79,12 +88,17 @@ pub async fn look_again(responder: &Responder, run: &Run, record: IncidentRecord
         Err(error) => return Ending::come_again(error),
     };
     let unread = results.values().filter(|result| !result.outcome.holds()).cloned().collect();
-    results.extend(set_all_again(responder, run, open, unread).await);
-    let parts = join_all(record.incident.parts.iter().map(|part| extended(responder, run, &record, part, &new))).await;
+    results.extend(match stopped {
+        Some(why) => open.into_iter().map(|open| (open.hold.key, not_made(open.change, why))).collect(),
+        None => set_all_again(responder, run, open, unread).await,
+    });
+    let extended = |part| extended(responder, run, &record, part, &new, stopped);
+    let parts = join_all(record.incident.parts.iter().map(extended)).await;
     let waits = |part: &Part| part.verdict() == Verdict::WaitingForApproval;
     let asks = record.approval.is_none() && parts.iter().any(waits);
-    let is_said = record.failures == 0 && record.incident.news.is_none() && record.said == Some(saying(&record));
-    if results.is_empty() && new.is_empty() && is_said && !record.incident.is_worth_retrying() {
+    let is_said = record.told.is_some() && record.said == Some(saying(&record));
+    let is_calm = is_said && record.failures == 0 && record.incident.news.is_none();
+    if results.is_empty() && new.is_empty() && is_calm && !record.incident.is_worth_retrying() {
         return match responder.ledger.verified(&record, clock::now()).await {
             Ok(_) => Ending::Quiet(Quiet::Kept),
             Err(error) => Ending::come_again(error),
@@ -210,7 +224,14 @@ pub async fn known_group(cloud: &Cloud, hold: &Hold) -> Result<Hold, CloudError>
 }
 
 /// Executes the steps of a part that nobody has made yet.
-async fn extended(responder: &Responder, run: &Run, record: &IncidentRecord, part: &Part, new: &[HoldKey]) -> Part {
+async fn extended(
+    responder: &Responder,
+    run: &Run,
+    record: &IncidentRecord,
+    part: &Part,
+    new: &[HoldKey],
+    stopped: Option<&str>,
+) -> Part {
     let at = &part.plan.subject.at;
     let is_new = |change: &Change| new.contains(&HoldKey::of(at, &change.setting));
     let stages =
@@ -220,7 +241,7 @@ async fn extended(responder: &Responder, run: &Run, record: &IncidentRecord, par
         return part.clone();
     }
     let plan = Plan { stages, ..part.plan.clone() };
-    let more = make_all(responder, run.until, record, &plan).await;
+    let more = make_all(responder, run.until, record, &plan, stopped).await;
     Part { results: [part.results.clone(), more].concat(), ..part.clone() }
 }
 

@@ -40,16 +40,19 @@ pub async fn check(
     kill_switch: Option<&str>,
     until: Instant,
 ) -> Checks {
-    let until = until.min(Instant::now() + PATIENCE);
-    let verification = async { if verify { verified(clouds, finding, until).await } else { Verification::NotAsked } };
-    let switch = async {
-        match kill_switch {
-            Some(parameter) => kill_switch::read(&clouds.ssm(until), parameter).await,
-            None => KillSwitch::Open,
-        }
-    };
-    let (verification, kill_switch) = join(verification, switch).await;
+    let within = until.min(Instant::now() + PATIENCE);
+    let verification = async { if verify { verified(clouds, finding, within).await } else { Verification::NotAsked } };
+    let (verification, kill_switch) = join(verification, switch(clouds, kill_switch, until)).await;
     Checks { verification, kill_switch }
+}
+
+/// What the kill switch says; open where no parameter is named.
+pub async fn switch(clouds: &Clouds, parameter: Option<&str>, until: Instant) -> KillSwitch {
+    let until = until.min(Instant::now() + PATIENCE);
+    match parameter {
+        Some(parameter) => kill_switch::read(&clouds.ssm(until), parameter).await,
+        None => KillSwitch::Open,
+    }
 }
 
 /// Asks with the same credentials that would act, once they are known to be those of the finding's account.

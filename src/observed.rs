@@ -163,6 +163,21 @@ pub enum KillSwitch {
     Unreadable { why: String },
 }
 
+impl KillSwitch {
+    /// Why nothing is written, not even what was decided before the switch was set; none where it only lowers what is to
+    /// be decided, or could not be read.
+    #[must_use]
+    pub fn stops(&self) -> Option<String> {
+        match self {
+            Self::AtMost(most) if *most < Response::Approve => Some(format!("the kill switch says \"{most}\"")),
+            Self::Unclear { value } => {
+                Some(format!("the kill switch says \"{value}\", which is no response, so nothing is done"))
+            }
+            Self::Open | Self::AtMost(_) | Self::Unreadable { .. } => None,
+        }
+    }
+}
+
 /// What is asked once for a finding, beside observing its subjects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checks {

@@ -15,7 +15,7 @@ use crate::ledger::protocol::{Claim, Denied, How, Limit, Occasion, Seen};
 use crate::ledger::record::{IncidentRecord, Status, Worker};
 use crate::ledger::{Claimed, Ledger, LedgerError};
 use crate::look_again::look_again;
-use crate::observe::{Budget, check, observe};
+use crate::observe::{Budget, check, observe, switch};
 use crate::observed::{Checks, Observation, Observed};
 use crate::plan::{NoSteps, Plan};
 use crate::policy::{Approval, Decision, Fallback, Policy, Response, Ruling};
@@ -192,17 +192,19 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
     // On the heap: each of these is a deep nest of calls.
     match how {
         // What an earlier run has finished is looked at first: undo has the values of before that run.
-        How::Resumed => {
+        How::Resumed | How::Again => {
             let nobody_is_known_to_be_told = record.told.is_none();
-            let ending = if record.contained.is_some() {
-                Box::pin(look_again(responder, run, record)).await
+            // What was decided before somebody pulled the kill switch is not written after it.
+            let switch = switch(&responder.clouds, responder.kill_switch.as_deref(), run.until);
+            let ending = if how == How::Again || record.contained.is_some() {
+                Box::pin(look_again(responder, run, record, switch)).await
             } else {
-                Box::pin(carry_out(responder, run, record)).await
+                let stopped = switch.await.stops();
+                Box::pin(carry_out(responder, run, record, stopped)).await
             };
             if nobody_is_known_to_be_told { repeated(ending) } else { ending }
         }
-        How::Fresh | How::Approved => Box::pin(carry_out(responder, run, record)).await,
-        How::Again => Box::pin(look_again(responder, run, record)).await,
+        How::Fresh | How::Approved => Box::pin(carry_out(responder, run, record, None)).await,
         How::AskAgain => tell(record),
         How::Announce => repeated(tell(record)),
         How::LeftAlone => {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use quell::incident::{Incident, News, Outcome, StepResult};
 use quell::ledger::key::HoldKey;
 use quell::ledger::protocol::{self, Claim, Decided, Denied, Finish, How, LetGo, No, NoUndo, Occasion, Seen, Swap};
-use quell::ledger::record::{IncidentRecord, RETENTION, Status, What, Who};
+use quell::ledger::record::{IncidentRecord, RETENTION, Status, What, Who, Worker};
 use quell::ledger::schedule::Due;
 use quell::policy::Response;
 use std::collections::BTreeSet;
@@ -32,7 +32,9 @@ pub fn check(record: &IncidentRecord) {
         claims(record, now);
         looks(record, now);
         rests(record, now);
-        undoes(record, now);
+        for who in [Who::Operator { says: "ann".to_owned(), identity: None }, Who::Sweep] {
+            undoes(record, &worker(who, "an undo", now), now);
+        }
         rejects(record, now);
     }
 }
@@ -154,7 +156,10 @@ fn looks(record: &IncidentRecord, now: Timestamp) {
                 Due::FinishUndo => assert_eq!(record.status, Status::Releasing),
                 Due::Announce => assert_eq!(record.told, None),
                 Due::Verify => assert!(matches!(record.status, Status::Held | Status::Waiting)),
-                Due::End => assert!(record.status == Status::Held && record.ends.is_some_and(|end| end <= now)),
+                Due::End => assert!(
+                    matches!(record.status, Status::Held | Status::Waiting)
+                        && record.ends.is_some_and(|end| end <= now)
+                ),
                 Due::Expired(_) => assert_eq!(record.status, Status::Waiting),
             }
         }
@@ -196,9 +201,8 @@ fn rests(record: &IncidentRecord, now: Timestamp) {
 }
 
 /// An undo that can begin can end, and then nothing is held.
-fn undoes(record: &IncidentRecord, now: Timestamp) {
-    let ann = worker(Who::Operator { says: "ann".to_owned(), identity: None }, "ann's run", now);
-    let begun = match protocol::begin_undo(record, &ann, None, now) {
+fn undoes(record: &IncidentRecord, by: &Worker, now: Timestamp) {
+    let begun = match protocol::begin_undo(record, by, None, now) {
         Ok(swap) => written(swap),
         Err(NoUndo::Busy { until }) => return assert_eq!(record.busy_until(now), Some(until)),
         Err(NoUndo::Waiting) => return assert!(record.status == Status::Waiting && record.holds.is_empty()),
@@ -207,25 +211,31 @@ fn undoes(record: &IncidentRecord, now: Timestamp) {
         }
     };
     assert_eq!((begun.status, &begun.holds), (Status::Releasing, &record.holds));
-    assert_eq!((begun.approval.as_ref(), begun.version), (None, record.version + 1));
+    assert_eq!(begun.version, record.version + 1);
+    let undo = begun.undo.as_ref().expect("it is under way");
+    let by_the_sweep = undo.who == Who::Sweep;
+    // One that was under way goes on as it was asked for.
+    let under_way = record.status == Status::Releasing;
+    assert!(begun.approval.is_none() || under_way || by_the_sweep, "what waits is over with an operator's undo");
     let asked = begun.to_give_back();
     assert!(asked.iter().all(|key| record.holds.contains(key)));
 
     let finish = |keys: &[HoldKey], let_go: &LetGo| {
         let done: Vec<_> = keys.iter().map(|key| (key.clone(), let_go.clone())).collect();
         let news = News::GivenBack { by: "ann".to_owned(), settings: Vec::new(), others: 0 };
-        let end = written(protocol::finish_undo(&begun, &ann, &done, news, now));
+        let end = written(protocol::finish_undo(&begun, by, &done, news, now));
         is_kept(&end);
         end
     };
     let whole = finish(&begun.holds, &LetGo::GivenBack);
-    assert!(whole.holds.is_empty() && !whole.status.is_open(), "{whole:?}");
-    let by_the_sweep = begun.undo.as_ref().is_some_and(|undo| undo.who == Who::Sweep);
+    assert!(whole.holds.is_empty(), "{whole:?}");
+    let has_let_go = whole.let_go.is_superset(&begun.holds.iter().cloned().collect());
+    if begun.approval.is_some() {
+        assert!(whole.status == Status::Waiting && whole.ends.is_none() && has_let_go, "{whole:?}");
+        return;
+    }
     assert_eq!(whole.status, if by_the_sweep { Status::Closed } else { Status::Released });
-    assert_eq!(
-        whole.let_go.is_superset(&begun.holds.iter().cloned().collect()),
-        !by_the_sweep || begun.holds.is_empty()
-    );
+    assert_eq!(has_let_go, !by_the_sweep || begun.holds.is_empty());
     let told = written(protocol::told(&whole, now));
     assert_eq!((told.due, told.is_due(Timestamp::MAX)), (None, None), "there is nothing more to do");
     assert!(matches!(told.history.last().map(|entry| &entry.what), Some(What::Released)));

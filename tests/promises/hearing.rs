@@ -1,6 +1,6 @@
 //! People hear what is new, and hear it once.
 
-use crate::cloud::{Fault, Refusal, Rule};
+use crate::cloud::{Fault, Refusal, Rule, breakpoint};
 use crate::looking_after::{GROUP, HOUR, KEY, KEY_ID, refuse, rule, without_the_instance};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
@@ -112,6 +112,29 @@ async fn what_an_update_adds_and_quell_may_not_touch_is_told_once() {
         assert!(quell.email().contains("is protected (ops): wages"), "{}", quell.email());
         quell.handle(quell.event(&newer(&newer(&whole))), 20).await.ok();
         assert_eq!(quell.told().len(), 1, "{end}: {}", quell.email());
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_finds_what_nobody_was_told_of_is_contained_and_told_with_it() {
+    let contains = "[[rule]]\nname = 'instances'\ntypes = ['AttackSequence:*']\nresponse = 'contain'\n\
+                    remediations = ['compromised-instance']\n";
+    for (policy, end) in [(CONTAIN, "contained"), (contains, "partial")] {
+        let quell = Rehearsal::of(policy).await;
+        let whole = but("attack_sequence", &[GROUP]);
+        let (pause, reached) = breakpoint();
+        quell.cloud.inject(Rule::on("Publish", Fault::PauseBefore(pause)));
+        assert!(quell.handle_until(without_the_instance(&quell, &whole), 0, reached).await);
+        quell.cloud.heal();
+        assert_eq!(quell.told(), [""; 0]);
+        let ended = quell.handle(quell.event(&newer(&whole)), 120).await;
+        assert_eq!(verdict(&ended), end, "{}", quell.email());
+        let said =
+            ["access key AKIAIOSFODNN7EXAMPLE of user ann: ", "security groups of interface eni-0a1b2c3d4e5f60001"];
+        assert!(said.iter().all(|said| quell.email().contains(said)), "{}", quell.email());
+        quell.cloud.forget_calls();
+        quell.tick(400).await.ok();
+        assert_eq!(quell.told(), [""; 0], "{}", quell.email());
     }
 }
 

@@ -136,14 +136,16 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
     let untold = known.told.is_none();
     match (claim.occasion, known.status) {
         (Occasion::Delivery, Status::Containing) => Ok(How::Resumed),
-        (Occasion::Delivery | Occasion::Announce | Occasion::Verify, _) if untold && is_finished(known.status) => {
-            Ok(How::Announce)
-        }
-        (Occasion::Delivery, Status::Held | Status::Closed) if newer => Ok(How::Again),
+        // What comes of an update is told with all that nobody may have heard of before.
+        (Occasion::Delivery, Status::Held) if newer => Ok(How::Again),
         (Occasion::Delivery, Status::Waiting)
             if newer && !(known.holds.is_empty() && added(claim, known).is_empty()) =>
         {
             Ok(How::Again)
+        }
+        (Occasion::Delivery, Status::Closed) if newer && !(untold && known.incident.news.is_some()) => Ok(How::Again),
+        (Occasion::Delivery | Occasion::Announce | Occasion::Verify, _) if untold && is_finished(known.status) => {
+            Ok(How::Announce)
         }
         (Occasion::Verify, Status::Held | Status::Waiting) if !known.holds.is_empty() => Ok(How::Again),
         (Occasion::Delivery, Status::Released | Status::Rejected) if newer && known.said_left.is_none() => {
