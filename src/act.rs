@@ -110,6 +110,8 @@ async fn closed(
         Ok(holds) => holds.into_iter().next(),
         Err(error) => return failed(error.to_string()),
     };
+    // What an earlier run held has its original value, and somebody changed it since.
+    let hold = hold.filter(|hold| record.untried.contains(&hold.key));
     if let Some(corrected) = hold.and_then(|hold| hold.corrected(&record.id, found, now)) {
         match responder.ledger.swap_hold(corrected, now).await {
             Ok(Ok(_)) => {}

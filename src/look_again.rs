@@ -26,8 +26,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What was found of a held setting.
 enum Found {
-    /// It is not this incident's to look after, or no longer exists.
+    /// It is not this incident's to look after.
     Nothing,
+    /// It no longer exists.
+    Gone(Change, CloudError),
     /// As it should be.
     Kept(Change),
     /// Somebody set it to something else.
@@ -69,6 +71,13 @@ pub async fn look_again(
         let known = before.get(&hold.key);
         match found {
             Found::Nothing => {}
+            // What was contained and no longer exists needs no word; what was told as open is so no more.
+            Found::Gone(change, error) => {
+                if known.is_some_and(|it| !it.outcome.held_when_read() || it.outcome.is_transient()) {
+                    let outcome = Outcome::Gone { why: error.to_string() };
+                    results.insert(hold.key.clone(), StepResult { change, outcome });
+                }
+            }
             Found::Kept(change) if known.is_some_and(|it| it.outcome.holds() && !is_moved(it, &change)) => {}
             // It was not seen before that it holds, and people were told so; or a run that crashed moved it on.
             Found::Kept(change) => {
@@ -107,9 +116,8 @@ pub async fn look_again(
     let mut parts: Vec<Part> = parts.into_iter().map(|part| with_results(part, &results)).collect();
     let budget = Budget::default();
     join_all(parts.iter_mut().map(|part| told_whole(responder, run.until, &record, part, &budget))).await;
-    let is_reopened = matches!(record.incident.news, Some(News::Reopened { .. }));
-    let is_more = !is_reopened && (!new.is_empty() || asks);
-    let news = if is_more { Some(News::More) } else { record.incident.news.clone() };
+    let more = Some(News::More).filter(|_| !new.is_empty() || asks);
+    let news = record.incident.news.clone().or(more);
     let incident = Incident { parts, news, ..record.incident.clone() };
     finish(responder, run, record, incident, clock::now()).await
 }
@@ -128,8 +136,7 @@ async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
     match change.setting.adjust().read(&cloud, &change).await {
         Ok(found) if found == change.to => Found::Kept(change),
         Ok(found) => Found::Open(Box::new(Open { cloud, hold, change: Change { from: found, ..change } })),
-        // What no longer exists needs no containing.
-        Err(error) if error.kind == Kind::Gone => Found::Nothing,
+        Err(error) if error.kind == Kind::Gone => Found::Gone(change, error),
         Err(error) => Found::Unread(change, error),
     }
 }

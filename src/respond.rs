@@ -192,7 +192,7 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
     // On the heap: each of these is a deep nest of calls.
     match how {
         // What an earlier run has finished is looked at first: undo has the values of before that run.
-        How::Resumed | How::Again => {
+        How::Resumed | How::Again | How::Approved => {
             let nobody_is_known_to_be_told = record.told.is_none();
             // What was decided before somebody pulled the kill switch is not written after it.
             let switch = switch(&responder.clouds, responder.kill_switch.as_deref(), run.until);
@@ -202,9 +202,9 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
                 let stopped = switch.await.stops();
                 Box::pin(carry_out(responder, run, record, stopped)).await
             };
-            if nobody_is_known_to_be_told { repeated(ending) } else { ending }
+            if nobody_is_known_to_be_told && how != How::Approved { repeated(ending) } else { ending }
         }
-        How::Fresh | How::Approved => Box::pin(carry_out(responder, run, record, None)).await,
+        How::Fresh => Box::pin(carry_out(responder, run, record, None)).await,
         How::AskAgain => tell(record),
         How::Announce => repeated(tell(record)),
         How::LeftAlone => {

@@ -17,6 +17,12 @@ use std::collections::BTreeSet;
 /// taken for the original value.
 pub const SETTLES: SignedDuration = SignedDuration::from_secs(10);
 
+/// So long the other may still be at it.
+const JUST_NOW: SignedDuration = SignedDuration::from_secs(60);
+
+/// How soon to plan again on what another incident has just changed.
+const PLAN_AGAIN: SignedDuration = SignedDuration::from_secs(3);
+
 /// The first original value of a setting, and who keeps it changed.
 ///
 /// A hold that nobody holds stays for a while as an empty record, so that its version never starts again.
@@ -100,6 +106,9 @@ impl Hold {
             }
             (hold.original, hold.setting) = (holder.from.clone(), setting);
         }
+        if let Some(again) = hold.in_the_way_of(&holder, now) {
+            return Err(again);
+        }
         hold.learn(&holder);
         match hold.holders.iter_mut().find(|known| known.incident == *by) {
             Some(known) => known.again(&holder),
@@ -121,6 +130,29 @@ impl Hold {
             given_back: None,
             touched: now,
         }
+    }
+
+    /// When to plan again, where the plan was made on a rule that another incident has replaced since: both would open what
+    /// the other closes.
+    fn in_the_way_of(&self, new: &Holder, now: Timestamp) -> Option<Timestamp> {
+        // Later, what is there is what somebody has left there.
+        if self.touched.saturating_add(JUST_NOW).is_ok_and(|over| over <= now) {
+            return None;
+        }
+        let closes = |holder: &Holder, rule: &Rule| only_in(&holder.from, &holder.to).contains(rule);
+        let is_known = self.holders.iter().any(|holder| holder.incident == new.incident);
+        let differs = |other: &&Holder| only_in(&other.to, &other.from) != only_in(&new.to, &new.from);
+        let closed = only_in(&new.from, &new.to);
+        let clash = self.holders.iter().filter(differs).any(|other| closed.iter().any(|rule| closes(other, rule)));
+        (clash && !is_known).then(|| now.saturating_add(PLAN_AGAIN).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Who has closed a rule that `incident` opened: what it replaced cannot come back while they hold.
+    fn built_on(&self, incident: &IncidentId) -> Vec<IncidentId> {
+        let Some(own) = self.holders.iter().find(|holder| holder.incident == *incident) else { return Vec::new() };
+        let opened = only_in(&own.to, &own.from);
+        let builds = |other: &&Holder| only_in(&other.from, &other.to).iter().any(|rule| opened.contains(rule));
+        self.holders.iter().filter(builds).map(|holder| holder.incident.clone()).collect()
     }
 
     /// Adds to the original what no holder spoke of before. What is known stays.
@@ -186,6 +218,10 @@ impl Hold {
         if !self.holders.iter().any(|holder| holder.incident == *incident) {
             return Release::NotHeld;
         }
+        let built_on = self.built_on(incident);
+        if !built_on.is_empty() {
+            return Release::KeptBy(built_on);
+        }
         let (from, to) = (self.wanted(), self.wanted_by(&|holder| holder.incident != *incident));
         let others: Vec<_> = self.holders.iter().map(|holder| &holder.incident).filter(|id| *id != incident).collect();
         if from == to && !others.is_empty() {
@@ -202,10 +238,19 @@ impl Hold {
         lease.is_alive(now).then(|| Self { giving_back, ..self.clone() }.touched(now))
     }
 
-    /// The hold after `incident` gave the setting back, or left it to others.
+    /// The hold after `incident` gave the setting back, or left it to others. What another incident has built on goes over
+    /// to that one: its own undo gives back both.
     #[must_use]
     pub fn released_by(&self, incident: &IncidentId, now: Timestamp) -> Self {
-        Self { given_back: Some(now), ..self.without(incident, now) }
+        let mut hold = self.clone();
+        let own = hold.holders.iter().find(|holder| holder.incident == *incident).cloned();
+        if let (Some(own), Some(heir)) = (own, self.built_on(incident).first()) {
+            hold.holders
+                .iter_mut()
+                .filter(|holder| holder.incident == *heir)
+                .for_each(|holder| holder.takes_over(&own));
+        }
+        Self { given_back: Some(now), ..hold.without(incident, now) }
     }
 
     /// The hold without `incident`.
@@ -279,6 +324,20 @@ impl Holder {
             from.extend(new_from.difference(to).cloned().collect::<Vec<_>>());
             let kept = to.difference(new_from).chain(new_to).cloned().collect();
             *to = kept;
+        }
+    }
+}
+
+impl Holder {
+    /// Its own change after another's, as one.
+    fn takes_over(&mut self, other: &Self) {
+        let rules = (&mut self.from, &mut self.to, &other.from, &other.to);
+        if let (Value::Rules(from), Value::Rules(to), Value::Rules(first), Value::Rules(then)) = rules {
+            let (whole_from, whole_to) = (
+                first.iter().chain(from.difference(then)).cloned().collect(),
+                then.difference(from).chain(&*to).cloned().collect(),
+            );
+            (*from, *to) = (whole_from, whole_to);
         }
     }
 }
@@ -364,10 +423,10 @@ mod tests {
         Placed { at: at(), change: Change { setting, from: Value::Status(from), to: Value::Status(to) } }
     }
 
-    /// The hold after each of these joined, numbered from zero.
+    /// The hold after each of these joined, numbered from zero, a minute after the one before.
     fn held(changes: &[Placed]) -> Hold {
         let join = |hold: Option<Hold>, (n, placed): (u8, &Placed)| {
-            Some(Hold::joined(hold.as_ref(), placed, &id(n), NOW).unwrap())
+            Some(Hold::joined(hold.as_ref(), placed, &id(n), NOW + JUST_NOW * i32::from(n)).unwrap())
         };
         (0..).zip(changes).fold(None, join).unwrap()
     }
@@ -388,6 +447,35 @@ mod tests {
         let hold = hold.without(&id(0), NOW);
         assert_eq!(back(&hold, 1), (Value::Status(Inactive), Value::Status(Active)));
         assert_eq!(hold.release(&id(0), NOW), Release::NotHeld);
+    }
+
+    #[test]
+    fn what_another_has_built_on_comes_back_when_both_let_go() {
+        // As where one closes a port within all of them, and another one within what the first left open.
+        let hold = held(&[group(&[1], &[2, 3]), group(&[3], &[4, 5])]);
+        assert_eq!(hold.wanted(), rules(&[2, 4, 5]));
+        assert_eq!(hold.release(&id(0), NOW), Release::KeptBy(vec![id(1)]));
+        let left = hold.released_by(&id(0), NOW);
+        assert_eq!((left.wanted(), left.holders.len()), (rules(&[2, 4, 5]), 1));
+        let Release::Back(back) = left.release(&id(1), NOW) else { panic!("nobody else holds it") };
+        assert_eq!((back.from, back.to), (rules(&[2, 4, 5]), rules(&[1])));
+        // The other way round each has its own to give back.
+        let Release::Back(back) = hold.release(&id(1), NOW) else { panic!("nobody builds on it") };
+        assert_eq!(back.to, rules(&[2, 3]));
+        let Release::Back(back) = hold.released_by(&id(1), NOW).release(&id(0), NOW) else { panic!("it is the last") };
+        assert_eq!(back.to, rules(&[1]));
+    }
+
+    #[test]
+    fn a_plan_on_what_another_has_just_replaced_is_made_again() {
+        let hold = held(&[group(&[1], &[2])]);
+        let join =
+            |placed: &Placed, now: Timestamp| Hold::joined(Some(&hold), placed, &id(1), now).map(|it| it.wanted());
+        assert_eq!(join(&group(&[1], &[3]), NOW), Err(NOW + PLAN_AGAIN));
+        assert_eq!(join(&group(&[1], &[2]), NOW), Ok(rules(&[2])), "both want the same");
+        assert_eq!(join(&group(&[4], &[5]), NOW), Ok(rules(&[2, 5])), "they have nothing to do with each other");
+        assert!(join(&group(&[1], &[3]), NOW + JUST_NOW).is_ok(), "the other is done");
+        assert!(Hold::joined(Some(&hold), &group(&[1], &[3]), &id(0), NOW).is_ok(), "it is its own");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::fmt;
 
 pub const PERMISSIONS: &[&str] = &[
     "ec2:DescribeSecurityGroupRules",
+    "ec2:DescribeSecurityGroups",
     "ec2:AuthorizeSecurityGroupIngress",
     "ec2:RevokeSecurityGroupIngress",
     "ec2:CreateTags",
@@ -66,7 +67,13 @@ impl Adjust for IngressRules {
 impl IngressRules {
     async fn all(&self, cloud: &Cloud) -> Result<BTreeSet<Rule>, CloudError> {
         let groups = BTreeSet::from([self.group.clone()]);
-        Ok(rules_of(cloud, &groups).await?.remove(&self.group).unwrap_or_default())
+        let rules = rules_of(cloud, &groups).await?.remove(&self.group).unwrap_or_default();
+        if rules.is_empty() {
+            // A group that was deleted has no rules either, and AWS says so only of the group.
+            let call = cloud.ec2.describe_security_groups().group_ids(self.group.as_str());
+            call.send().await.map_err(|error| CloudError::new("ec2:DescribeSecurityGroups", &error))?;
+        }
+        Ok(rules)
     }
 
     /// AWS refuses all rules of a call when one of them is there already; then only the missing ones are asked for.
@@ -100,7 +107,8 @@ impl IngressRules {
         match tried {
             Err(error) if error.kind == Kind::Gone => {
                 let now = self.all(cloud).await?;
-                let still = now.intersection(&rules).filter_map(|rule| rule.id.as_ref());
+                // The ids as they are now: a rule that was made anew has another.
+                let still = now.iter().filter(|rule| rules.contains(rule)).filter_map(|rule| rule.id.as_ref());
                 self.try_revoke(cloud, still.map(ToString::to_string).collect()).await
             }
             done => done,

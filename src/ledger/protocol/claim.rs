@@ -3,13 +3,18 @@
 use super::super::hold::Hold;
 use super::super::key::{CounterKey, HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
-use super::merge::{added, approved, fresh, is_begun, is_newer, renewed, resumed, shown_again, twin, updated};
+use super::merge::{
+    added, approved, fresh, is_begun, is_newer, merged, renewed, resumed, shown_again, twin, updated, without,
+};
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
 use crate::incident::{Incident, Part};
 use crate::policy::Response;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How soon to come again with a newer state of a finding that somebody is at: a run takes seconds.
+const SOON: SignedDuration = SignedDuration::from_secs(5);
 
 /// Somebody wants to work on a finding, and this is what they have planned.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +113,11 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
         return Decided::Won(Box::new(known.clone()));
     }
     if let Some(until) = known.busy_until(claim.now) {
-        return denied(Denied::Busy { until });
+        // Who is at it works on what it knew.
+        let is_lost =
+            claim.occasion == Occasion::Delivery && is_newer(&claim.incident.finding, &known.incident.finding);
+        let soon = claim.now.saturating_add(SOON).unwrap_or(Timestamp::MAX).min(until);
+        return denied(if is_lost { Denied::Wait { until: soon } } else { Denied::Busy { until } });
     }
     match reason(claim, known) {
         Ok(How::Fresh | How::Resumed) => begin(claim, seen, resumed(claim, known), How::Resumed),
@@ -178,7 +187,8 @@ fn answer(claim: &Claim, known: &IncidentRecord, plan: u32) -> Result<How, Denie
     }
     // What the hour's limit held back, say, needs no approval by now: it is compared all the same.
     let begun: Vec<&Part> = known.incident.parts.iter().filter(|part| is_begun(part)).collect();
-    let asked_now = claim.incident.parts.iter().filter(|part| twin(part, begun.iter().copied()).is_none());
+    let now = merged(claim, known);
+    let asked_now = now.iter().filter(|part| twin(part, begun.iter().copied()).is_none());
     let asked_now = changes(asked_now.filter(|part| part.decision.response >= Response::Approve));
     let asked = changes(known.incident.parts.iter().filter(|part| part.decision.response == Response::Approve));
     Ok(if asked_now == asked { How::Approved } else { How::AskAgain })
@@ -197,7 +207,9 @@ fn is_new(claim: &Claim, known: &IncidentRecord) -> bool {
 
 /// Takes the incident to contain: the lease, the holds, the counters.
 fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> Decided {
-    let wanted = to_hold(&record);
+    // What is executed is what is held, so what was let go is in neither.
+    record.incident.parts = record.incident.parts.iter().map(|part| without(part, &record.let_go)).collect();
+    let wanted = held_by(&record.incident);
     let holds = match joined(claim, seen, &record.id, &wanted) {
         Ok(holds) => holds,
         Err(until) => return denied(Denied::Wait { until }),
@@ -227,7 +239,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         record.failures = 0;
     }
     // Looking again may find all as it was left, and then the results stand.
-    if how == How::Approved || (how != How::Again && record.contained.is_none()) {
+    if how != How::Again && record.contained.is_none() {
         record.incident.parts.iter_mut().for_each(|part| part.results.clear());
     }
     record.status = Status::Containing;
@@ -265,11 +277,6 @@ fn leased(claim: &Claim, mut record: IncidentRecord) -> IncidentRecord {
 fn plan_of(seen: &Seen) -> u32 {
     let approval = seen.incident.as_ref().and_then(|known| known.approval.as_ref());
     approval.map_or(0, |approval| approval.plan)
-}
-
-/// The record's changes that its incident does not hold yet, or may hold no longer: after a crash either may be so.
-fn to_hold(record: &IncidentRecord) -> Vec<Placed> {
-    held_by(&record.incident).into_iter().filter(|placed| !record.let_go.contains(&placed.key())).collect()
 }
 
 fn joined(claim: &Claim, seen: &Seen, id: &IncidentId, wanted: &[Placed]) -> Result<Vec<Hold>, Timestamp> {

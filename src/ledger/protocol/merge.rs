@@ -1,6 +1,6 @@
 //! The record that a claim goes on with: what was begun as it was planned, and what is newer of the rest.
 
-use super::super::key::{IncidentId, Placed};
+use super::super::key::{HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, SCHEMA, Status, What};
 use super::claim::{Claim, Occasion};
 use super::held_by;
@@ -106,26 +106,25 @@ pub(super) fn shown_again(claim: &Claim, known: &IncidentRecord) -> IncidentReco
 }
 
 /// The parts that were begun, as they were planned, with what only the newer look found; and the newer ones of the rest.
-fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
+pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
     let old: Vec<&Part> = known.incident.parts.iter().filter(|part| is_begun(part)).collect();
     let kept = old.iter().map(|part| extended(part, twin(part, &claim.incident.parts), known));
     let new = claim.incident.parts.iter().filter(|part| twin(part, old.iter().copied()).is_none());
     // What a person said no to is not asked again.
     let rejected = known.history.iter().any(|entry| entry.what == What::Rejected);
     let new = new.map(|part| match twin(part, &known.incident.parts) {
-        Some(decided) if rejected && part.decision.response == Response::Approve => decided.clone(),
+        Some(decided) if rejected && is_rejected(decided, part) => decided.clone(),
         Some(_) | None => part.clone(),
     });
     kept.chain(new).collect()
 }
 
 fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord) -> Part {
-    let mut part = old.clone();
+    let mut part = without(old, &known.let_go);
     let at = &old.plan.subject.at;
     let known_keys: BTreeSet<_> = held_by(&known.incident).iter().map(Placed::key).collect();
-    let key = |step: &Step| Placed { at: at.clone(), change: step.change.clone() }.key();
+    let key = |step: &Step| HoldKey::of(at, &step.change.setting);
     for stage in &mut part.plan.stages {
-        stage.retain(|step| !known.let_go.contains(&key(step)));
         // What was refused is not ours: a person may have set it since, and then that is its original value.
         for step in stage.iter_mut().filter(|step| !known.holds.contains(&key(step))) {
             let newer = new.and_then(|new| new.plan.steps().find(|newer| key(newer) == key(step)));
@@ -141,12 +140,32 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord) -> Part {
         .filter(|step| !step.change.is_already_so())
         .cloned()
         .collect();
-    part.plan.stages.push(more);
+    if !more.is_empty() {
+        part.plan.stages.push(more);
+        part.plan.no_steps = None;
+    }
+    part
+}
+
+/// The part without the steps whose settings were let go, if it is one that is carried out.
+pub(super) fn without(part: &Part, let_go: &BTreeSet<HoldKey>) -> Part {
+    let mut part = part.clone();
+    if !is_begun(&part) {
+        return part;
+    }
+    let at = &part.plan.subject.at;
+    for stage in &mut part.plan.stages {
+        stage.retain(|step| !let_go.contains(&HoldKey::of(at, &step.change.setting)));
+    }
     part.plan.stages.retain(|stage| !stage.is_empty());
     if part.plan.stages.is_empty() {
         part.plan.no_steps = Some(NoSteps::NothingToDo("what was contained was given back".to_owned()));
     }
     part
+}
+
+fn is_rejected(decided: &Part, now: &Part) -> bool {
+    now.decision.response == Response::Approve && decided.decision.response < Response::Approve
 }
 
 fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {

@@ -8,6 +8,9 @@ use crate::incident::{Incident, News, Outcome, StepResult};
 use crate::policy::Response;
 use jiff::{SignedDuration, Timestamp};
 
+/// What is left to decide at least, once an undo that stood in the way is over.
+const TO_DECIDE: SignedDuration = SignedDuration::from_hours(1);
+
 /// Why there is nothing to undo.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NoUndo {
@@ -66,7 +69,16 @@ pub fn begin_undo(
         whole: keys.is_none(),
     };
     let undo = match record.status {
-        Status::Releasing => record.undo.clone().unwrap_or_else(asked),
+        Status::Releasing => match record.undo.clone() {
+            Some(begun) if by.who == Who::Sweep => begun,
+            // What a person asks for is theirs, and all that was asked for before is part of it.
+            Some(begun) => {
+                let Undo { who, keys, whole } = asked();
+                let before = begun.keys.into_iter().filter(|key| !keys.contains(key)).collect();
+                Undo { who, keys: [before, keys].concat(), whole: whole || begun.whole }
+            }
+            None => asked(),
+        },
         Status::Waiting if record.holds.is_empty() => return Err(NoUndo::Waiting),
         Status::Containing | Status::Waiting | Status::Held | Status::Closed => asked(),
         status @ (Status::Released | Status::Rejected) => return Err(NoUndo::Over(status)),
@@ -129,6 +141,10 @@ pub fn finish_undo(
             record.note(now, by, What::Released);
         }
         Status::Containing | Status::Waiting | Status::Held | Status::Releasing | Status::Rejected => {}
+    }
+    if let Some(approval) = record.approval.as_mut().filter(|_| record.status == Status::Waiting) {
+        // Nobody could decide meanwhile.
+        approval.expires = approval.expires.max(now.saturating_add(TO_DECIDE).unwrap_or(Timestamp::MAX));
     }
     if record.status != Status::Releasing {
         record.undo = None;
