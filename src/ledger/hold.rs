@@ -321,7 +321,8 @@ impl Holder {
     fn again(&mut self, new: &Self) {
         let rules = (&mut self.from, &mut self.to, &new.from, &new.to);
         if let (Value::Rules(from), Value::Rules(to), Value::Rules(new_from), Value::Rules(new_to)) = rules {
-            from.extend(new_from.difference(to).cloned().collect::<Vec<_>>());
+            // What the first plan had opened may be what the second closes.
+            from.extend(new_from.iter().cloned());
             let kept = to.difference(new_from).chain(new_to).cloned().collect();
             *to = kept;
         }

@@ -14,6 +14,7 @@ mod hearing;
 mod ledger_store;
 mod looking_after;
 mod mutation;
+mod one_group;
 mod opened_again;
 mod operator;
 mod policy;

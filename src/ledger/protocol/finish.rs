@@ -107,6 +107,7 @@ pub fn saying(record: &IncidentRecord) -> u64 {
         let mut hasher = DefaultHasher::new();
         // What a finding saw of an instance changes with each update, and above all with what we do to it.
         (&subject.at, subject.kind.to_string(), remediation, part.verdict(), part.decision.refused).hash(&mut hasher);
+        part.plan.left_out.hash(&mut hasher);
         for result in &part.results {
             let key = HoldKey::of(&subject.at, &result.change.setting);
             (key, mem::discriminant(&result.outcome), result.outcome.is_transient()).hash(&mut hasher);

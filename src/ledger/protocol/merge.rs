@@ -4,8 +4,9 @@ use super::super::key::{HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, SCHEMA, Status, What};
 use super::claim::{Claim, Occasion};
 use super::held_by;
+use crate::change::{Change, Value};
 use crate::finding::{Finding, Subject, SubjectKind};
-use crate::incident::{Incident, News, Part};
+use crate::incident::{Incident, News, Outcome, Part};
 use crate::plan::{NoSteps, Step};
 use crate::policy::{Fallback, Response};
 use std::collections::BTreeSet;
@@ -38,7 +39,6 @@ pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
 /// What was begun is finished as it was planned: its original values are those of before the crash. What waits stays as it
 /// was shown, and is planned anew when a person decides; what comes to it is shown as another plan.
 pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    let news = claim.incident.news.clone().or_else(|| known.incident.news.clone());
     let (parts, approval) = match &known.approval {
         Some(approval) => {
             let unseen = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. }));
@@ -61,6 +61,8 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
         }
         None => (merged(claim, known), None),
     };
+    let news = claim.incident.news.clone().or_else(|| known.incident.news.clone());
+    let news = news.or_else(|| is_wider(known, &parts).then_some(News::More));
     let incident = Incident { finding: newest(claim, known), parts, news, ..known.incident.clone() };
     IncidentRecord { incident, approval, ..known.clone() }
 }
@@ -133,18 +135,78 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord) -> Part {
             }
         }
     }
-    let may = new.filter(|new| new.decision.response == Response::Contain);
-    let found = may.into_iter().flat_map(|new| new.plan.steps());
-    let more: Vec<Step> = found
-        .filter(|step| !known_keys.contains(&key(step)) && !known.let_go.contains(&key(step)))
-        .filter(|step| !step.change.is_already_so())
-        .cloned()
-        .collect();
+    let Some(new) = new else { return part };
+    let found = || new.plan.steps().filter(|step| !known.let_go.contains(&key(step)) && !step.change.is_already_so());
+    let more: Vec<Step> = found().filter(|step| !known_keys.contains(&key(step))).cloned().collect();
+    let held = |step: &Step| {
+        let same = old.plan.steps().find(|old| key(old) == key(step) && known.holds.contains(&key(old)))?;
+        Some((same.change.clone(), widened(&same.change, &step.change)?))
+    };
+    let wider: Vec<(Change, Change)> = found().filter_map(held).collect();
+    if new.decision.response < Response::Contain {
+        let later = more.iter().map(|step| &step.change).chain(wider.iter().map(|(_, wider)| wider));
+        let response = new.decision.response;
+        let later =
+            later.map(|change| format!("{change}: found later, and not done, since it is held back to {response}"));
+        let later: Vec<String> = later.filter(|what| !part.plan.left_out.contains(what)).collect();
+        part.plan.left_out.extend(later);
+        return part;
+    }
     if !more.is_empty() {
         part.plan.stages.push(more);
         part.plan.no_steps = None;
     }
+    for (change, wider) in wider {
+        let again = closes_again(&change, &wider, new);
+        for step in part.plan.stages.iter_mut().flatten().filter(|step| step.change == change) {
+            step.change = wider.clone();
+        }
+        // What somebody opened again is told as that.
+        for result in part.results.iter_mut().filter(|it| !again && it.change.setting == change.setting) {
+            let why = "a newer state of the finding adds to it".to_owned();
+            result.outcome = Outcome::Failed { why, transient: true };
+        }
+    }
     part
+}
+
+/// What a newer plan adds to a change of many settings in one.
+fn widened(old: &Change, new: &Change) -> Option<Change> {
+    let (Value::Rules(from), Value::Rules(to), Value::Rules(new_from), Value::Rules(new_to)) =
+        (&old.from, &old.to, &new.from, &new.to)
+    else {
+        return None;
+    };
+    let wider = Change {
+        setting: old.setting.clone(),
+        // What the first plan had opened may be what the second closes.
+        from: Value::Rules(from.union(new_from).cloned().collect()),
+        to: Value::Rules(to.difference(new_from).chain(new_to).cloned().collect()),
+    };
+    (wider != *old).then_some(wider)
+}
+
+/// Whether the newer plan found open what the old change had closed.
+fn closes_again(old: &Change, wider: &Change, new: &Part) -> bool {
+    let (Value::Rules(from), Value::Rules(to)) = (&old.from, &old.to) else { return false };
+    let of_new = new.plan.steps().filter(|step| step.change.setting == wider.setting);
+    let found = of_new.filter_map(|step| match &step.change.from {
+        Value::Rules(rules) => Some(rules),
+        Value::Absent | Value::Status(_) | Value::Document(_) | Value::Groups(_) => None,
+    });
+    found.flatten().any(|rule| from.contains(rule) && !to.contains(rule))
+}
+
+/// Whether a newer state of the finding adds to what is held.
+fn is_wider(known: &IncidentRecord, parts: &[Part]) -> bool {
+    let held =
+        |part: &Part, step: &Step| known.holds.contains(&HoldKey::of(&part.plan.subject.at, &step.change.setting));
+    let before = |part: &Part| twin(part, &known.incident.parts).map(|old| old.plan.steps().collect::<Vec<_>>());
+    parts.iter().filter(|part| is_begun(part)).any(|part| {
+        let before = before(part).unwrap_or_default();
+        let same = |step: &Step| before.iter().any(|old| old.change.setting == step.change.setting && *old != step);
+        part.plan.steps().any(|step| held(part, step) && same(step))
+    })
 }
 
 /// The part without the steps whose settings were let go, if it is one that is carried out.
