@@ -152,8 +152,8 @@ pub async fn finish(
     if matches!(incident.verdict(), Verdict::Contained | Verdict::Partial) {
         incident.contained = Some(made);
     }
-    let (approval, ends) = (approval(&incident, &record, now), ends(&incident, &record, now));
-    let done = Finish { incident, approval, ends, now };
+    let approval = approval(&incident, &record, now);
+    let done = Finish { incident, approval, now };
     match responder.ledger.finish(&record, &run.worker, &done).await {
         Ok(record) => tell(record),
         Err(error) => {
@@ -180,14 +180,4 @@ fn approval(incident: &Incident, record: &IncidentRecord, now: Timestamp) -> Opt
     let fallback = if contains { Fallback::Contain } else { Fallback::Abandon };
     let plan = record.approval.as_ref().map_or(1, |approval| approval.plan);
     Some(Approval { plan, expires: now.saturating_add(within).unwrap_or(Timestamp::MAX), fallback })
-}
-
-/// When the containment ends, where the rule wants it for a time.
-fn ends(incident: &Incident, record: &IncidentRecord, now: Timestamp) -> Option<Timestamp> {
-    if record.ends.is_some() {
-        return record.ends;
-    }
-    let contained = incident.parts.iter().filter(|part| part.decision.response == Response::Contain);
-    let shortest = contained.filter_map(|part| part.decision.expires).min()?;
-    now.saturating_add(shortest).ok()
 }

@@ -153,7 +153,8 @@ impl Handler {
             return None;
         }
         let record = self.responder.ledger.get(id).await.ok()?;
-        record.due.filter(|_| record.status == Status::Held && record.lease.is_none())
+        let is_held = matches!(record.status, Status::Held | Status::Waiting) && !record.holds.is_empty();
+        record.due.filter(|_| is_held && record.lease.is_none())
     }
 
     /// Looks after what is due, one incident after the other, as long as there is time. One that fails does not keep

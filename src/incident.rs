@@ -2,6 +2,7 @@
 
 use crate::change::{Change, Value};
 use crate::finding::Finding;
+use crate::ledger::key::HoldKey;
 use crate::ledger::record::Approval;
 use crate::plan::{NoSteps, Plan};
 use crate::policy::{Decision, Refusal, Response};
@@ -80,6 +81,9 @@ pub struct Part {
     pub decision: Decision,
     /// In the order of the plan's steps; empty where nothing was executed.
     pub results: Vec<StepResult>,
+    /// When its containment is over, where it is for a time.
+    #[serde(default)]
+    pub ends: Option<Timestamp>,
 }
 
 /// A step that was tried: the change as it was made, its ids known, and what became of it.
@@ -228,6 +232,11 @@ impl Outcome {
 }
 
 impl Part {
+    /// The settings of its steps.
+    pub fn keys(&self) -> impl Iterator<Item = HoldKey> {
+        self.plan.steps().map(|step| HoldKey::of(&self.plan.subject.at, &step.change.setting))
+    }
+
     /// Follows from what was read back, and from nothing else.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

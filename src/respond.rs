@@ -350,14 +350,14 @@ async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, asked:
     match cloud {
         Some(cloud) if is_waited_for(&decision, &ruling) => {
             blast::complete(&cloud, &mut plan, &asked.balancers, until).await;
-            Part { decision: decided(&plan), plan, results: Vec::new() }
+            Part { decision: decided(&plan), plan, results: Vec::new(), ends: None }
         }
-        Some(_) | None => Part { plan, decision, results: Vec::new() },
+        Some(_) | None => Part { plan, decision, results: Vec::new(), ends: None },
     }
 }
 
 fn only_told(plan: Plan, rule: Option<String>) -> Part {
-    Part { plan, decision: Decision::new(Response::Notify, rule), results: Vec::new() }
+    Part { plan, decision: Decision::new(Response::Notify, rule), results: Vec::new(), ends: None }
 }
 
 /// Why people are told and nothing is looked at; none where the rule wants more, or depends on tags.

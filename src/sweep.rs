@@ -2,8 +2,8 @@
 
 use crate::clock;
 use crate::incident::News;
-use crate::ledger::key::IncidentId;
-use crate::ledger::protocol::{No, Occasion, Seen};
+use crate::ledger::key::{HoldKey, IncidentId};
+use crate::ledger::protocol::{No, Occasion, Seen, over};
 use crate::ledger::record::IncidentRecord;
 use crate::ledger::schedule::Due;
 use crate::ledger::{Claimed, LedgerError};
@@ -34,13 +34,20 @@ pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Re
         Due::Resume => Ok(resume(responder, run, record).await),
         Due::Announce => take(responder, run, id, Occasion::Announce).await,
         Due::Verify => take(responder, run, id, Occasion::Verify).await,
-        Due::FinishUndo | Due::End => match undo(responder, run, id, None).await? {
-            Ok(ending) => Ok(ending),
-            Err(_) => Ok(Ending::Quiet(Quiet::Busy)),
-        },
+        Due::FinishUndo => end(responder, run, id, None).await,
+        Due::End => end(responder, run, id, over(&record, clock::now())).await,
         Due::Expired(Fallback::Contain) => Ok(contain(responder, run, record).await),
         Due::Expired(Fallback::Abandon) => abandon(responder, run, id).await,
     }
+}
+
+async fn end(
+    responder: &Responder,
+    run: &Run,
+    id: &IncidentId,
+    keys: Option<Vec<HoldKey>>,
+) -> Result<Ending, LedgerError> {
+    Ok(undo(responder, run, id, keys.as_deref()).await?.unwrap_or(Ending::Quiet(Quiet::Busy)))
 }
 
 async fn take(responder: &Responder, run: &Run, id: &IncidentId, occasion: Occasion) -> Result<Ending, LedgerError> {

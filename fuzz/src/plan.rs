@@ -65,7 +65,7 @@ fn part(finding: &Finding, subject: &Subject, plan: Plan, observed: Option<&Obse
 
     let done = plan.steps().filter(|_| decision.response == Response::Contain);
     let results = done.map(|step| StepResult { change: step.change.clone(), outcome: Outcome::Changed }).collect();
-    Part { plan, decision, results }
+    Part { plan, decision, results, ends: None }
 }
 
 /// It stays in the subject's account, can be taken back, and can be pasted into a terminal.

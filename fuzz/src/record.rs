@@ -132,7 +132,7 @@ fn finishes(record: &IncidentRecord, ask: &Claim, swap: &Swap) {
         part.results = part.plan.steps().map(|step| done(step.change.clone())).collect();
     }
     let transient = incident.is_worth_retrying();
-    let done = Finish { incident, approval: None, ends: None, now: ask.now };
+    let done = Finish { incident, approval: None, now: ask.now };
     let holds = swap.holds.iter().map(|hold| (hold.key.clone(), hold.clone())).collect();
     let swap = protocol::finish(record, &ask.by, &done, &Seen { holds, ..Seen::default() });
     let end = written(swap);

@@ -10,7 +10,7 @@ mod merge;
 mod undo;
 
 pub use claim::{Claim, Decided, Denied, How, Limit, Occasion, claim};
-pub use finish::{Finish, No, finish, held_by, put_down, reject, reopened, saying, told, touched_by, verified};
+pub use finish::{Finish, No, finish, held_by, over, put_down, reject, reopened, saying, told, touched_by, verified};
 pub use undo::{LetGo, NoUndo, begin_undo, finish_undo};
 
 use super::hold::Hold;

@@ -230,7 +230,7 @@ impl IncidentRecord {
     #[must_use]
     pub fn to_give_back(&self) -> Vec<HoldKey> {
         let keys = self.undo.as_ref().map_or(&self.holds, |undo| &undo.keys);
-        keys.iter().rev().filter(|key| self.holds.contains(key)).cloned().collect()
+        self.holds.iter().rev().filter(|key| keys.contains(key)).cloned().collect()
     }
 
     /// When DynamoDB may delete the record: set for incidents that are over.

@@ -50,11 +50,12 @@ fn of_incident(incident: &Incident, status: Option<&str>) -> Vec<Section> {
 
 /// The steps as they went, or as they were planned where nothing was tried.
 fn of_part(part: &Part, number: usize) -> Vec<Section> {
-    let Part { plan, decision, results: tried } = part;
+    let Part { plan, decision, results: tried, ends } = part;
     let rule = decision.rule.as_ref().map_or_else(|| "no rule decides".to_owned(), |rule| format!("\"{rule}\""));
     let approved = if decision.approved { ", as approved" } else { "" };
     let rule = format!("{rule}: {}{approved}", decision.response);
     let mut facts = vec![("Verdict", part.verdict().to_string()), ("Rule", rule)];
+    facts.extend(ends.map(|ends| ("Until", ends.to_string())));
     facts.extend(decision.lowered.iter().map(|why| ("Lowered", why.clone())));
     facts.extend(plan.remediation.as_ref().map(|name| ("Remediation", name.clone())));
     facts.extend(plan.no_steps.as_ref().map(NoSteps::why).map(|why| ("No steps", why.to_owned())));

@@ -284,3 +284,25 @@ async fn the_end_of_what_was_for_a_time_leaves_the_rest_to_whoever_decides() {
     assert_eq!(quell.verdicts(), ["RELEASED"], "{}", quell.email());
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
+
+#[tokio::test]
+async fn what_is_approved_later_has_its_whole_time() {
+    let policy = CONTAIN.replace("response", "max_blast = 0\nexpires = '1h'\nresponse");
+    let quell = Rehearsal::of(&policy).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&but("attack_sequence", &[GROUP])).await), "partial", "{}", quell.email());
+    let half = HOUR / 2;
+    assert_eq!(quell.order_about("approve", GROUP_ID, half).await["ok"]["verdict"], "contained");
+    quell.cloud.forget_calls();
+    quell.tick(HOUR + 60).await.ok();
+    // The instance's time is over, the key's is not.
+    assert_eq!(quell.told().len(), 1, "{}", quell.email());
+    let said = ["security groups of interface eni-0a1b2c3d4e5f60001: given back", "2 others were not asked for"];
+    assert!(said.iter().all(|said| quell.email().contains(said)), "{}", quell.email());
+    let held = quell.changes(&before, &quell.cloud.world().await);
+    assert!(held.len() == 2 && held.iter().all(|change| change.contains("ann")), "{held:?}");
+    quell.cloud.forget_calls();
+    quell.tick(HOUR + half + 60).await.ok();
+    assert_eq!(quell.verdicts(), ["RELEASED"], "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}

@@ -90,7 +90,7 @@ fn contained(record: &IncidentRecord, now: Timestamp) -> Finish {
         let changes: Vec<Change> = part.plan.steps().map(|step| step.change.clone()).collect();
         part.results = changes.into_iter().map(|change| StepResult { change, outcome: Outcome::Changed }).collect();
     }
-    Finish { incident, approval: None, ends: None, now }
+    Finish { incident, approval: None, now }
 }
 
 /// Claims, contains and tells.

@@ -71,7 +71,7 @@ fn done(record: &IncidentRecord, outcome: &Outcome, approval: Option<Approval>) 
         let result = |change| StepResult { change, outcome: outcome.clone() };
         part.results = changes.into_iter().map(result).collect();
     }
-    let done = Finish { incident, approval, ends: None, now: at(0) };
+    let done = Finish { incident, approval, now: at(0) };
     finish(record, &worker(0), &done, &Seen::default()).incident.unwrap()
 }
 

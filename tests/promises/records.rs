@@ -257,7 +257,7 @@ fn finished(
     let noted = quell::ledger::protocol::reopened(record, by, &reopened, now());
     let record = noted.and_then(|swap| swap.incident).unwrap_or_else(|| record.clone());
     incident.news.clone_from(&record.incident.news);
-    let done = Finish { incident, approval, ends: None, now: now() };
+    let done = Finish { incident, approval, now: now() };
     finish(&record, by, &done, &Seen::default()).incident.unwrap()
 }
 

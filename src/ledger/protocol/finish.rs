@@ -19,8 +19,6 @@ pub struct Finish {
     pub incident: Incident,
     /// Until when a person may decide, where a part of the plan waits for that; the record's own on a later look.
     pub approval: Option<Approval>,
-    /// When the containment ends, where it is for a time.
-    pub ends: Option<Timestamp>,
     pub now: Timestamp,
 }
 
@@ -57,6 +55,26 @@ pub fn reopened(record: &IncidentRecord, by: &Worker, settings: &[String], now: 
     Some(Swap { incident: Some(record), ..Swap::default() })
 }
 
+/// When the first of what is held for a time is over.
+pub(super) fn next_end(record: &IncidentRecord) -> Option<Timestamp> {
+    record.incident.parts.iter().filter(|part| is_held(part, record)).filter_map(|part| part.ends).min()
+}
+
+/// What is held for a time that is over by now. None if that is all: then the incident is over.
+#[must_use]
+pub fn over(record: &IncidentRecord, now: Timestamp) -> Option<Vec<HoldKey>> {
+    let (over, on): (Vec<&Part>, Vec<&Part>) =
+        record.incident.parts.iter().partition(|part| part.ends.is_some_and(|ends| ends <= now));
+    let on: BTreeSet<HoldKey> = on.into_iter().filter(|part| is_held(part, record)).flat_map(Part::keys).collect();
+    let over = over.into_iter().flat_map(Part::keys).filter(|key| record.holds.contains(key) && !on.contains(key));
+    let over: BTreeSet<HoldKey> = over.collect();
+    (!over.is_empty() && over.len() < record.holds.len()).then(|| over.into_iter().collect())
+}
+
+fn is_held(part: &Part, record: &IncidentRecord) -> bool {
+    part.decision.response == Response::Contain && part.keys().any(|key| record.holds.contains(&key))
+}
+
 fn is_reopened(record: &IncidentRecord) -> bool {
     matches!(record.incident.news, Some(News::Reopened { .. }))
 }
@@ -81,7 +99,11 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     };
     // Nobody can decide while it is still tried, so their time does not run yet.
     record.approval = done.approval.clone().filter(|_| record.status == Status::Waiting || before.approval.is_some());
-    record.ends = done.ends.or(record.ends);
+    for part in record.incident.parts.iter_mut().filter(|part| part.results.iter().any(|it| it.outcome.holds())) {
+        let over = part.decision.expires.and_then(|expires| done.now.checked_add(expires).ok());
+        part.ends = part.ends.or(over);
+    }
+    record.ends = next_end(&record);
     // The looks count from when something was last contained; where nothing could be, from when that was given up.
     let is_made = is_reopened(before) || newly_holds(before, &done.incident);
     if !record.holds.is_empty() && (is_made || (record.contained.is_none() && record.status != Status::Containing)) {

@@ -3,6 +3,7 @@
 use super::super::key::{HoldKey, IncidentId};
 use super::super::record::{IncidentRecord, Status, Undo, What, Who, Worker};
 use super::Swap;
+use super::finish::next_end;
 use crate::change::Value;
 use crate::incident::{Incident, News, Outcome, StepResult};
 use crate::policy::Response;
@@ -148,12 +149,14 @@ pub fn finish_undo(
     }
     if record.status != Status::Releasing {
         record.undo = None;
-        // What is approved later has a time of its own.
-        record.ends = record.ends.filter(|_| !record.holds.is_empty());
         // What stays held is looked after, also where nothing was seen to hold yet.
         record.contained = record.contained.or(Some(now)).filter(|_| !record.holds.is_empty());
         // What was for a time and cannot be given back is tried again, and told, a day later.
-        record.ends = record.ends.map(|ends| if ends <= now { later(now) } else { ends });
+        for part in &mut record.incident.parts {
+            let held = part.keys().any(|key| record.holds.contains(&key));
+            part.ends = part.ends.filter(|_| held).map(|ends| if ends <= now { later(now) } else { ends });
+        }
+        record.ends = next_end(&record);
     }
     // Of what fails as it did before, people know.
     let is_known =

@@ -396,7 +396,7 @@ fn done(record: &IncidentRecord, holds: bool, wrote: bool, now: jiff::Timestamp)
         let changes: Vec<Change> = part.plan.steps().map(|step| step.change.clone()).collect();
         part.results = changes.into_iter().map(|change| StepResult { change, outcome: outcome.clone() }).collect();
     }
-    Finish { incident, approval: None, ends: None, now }
+    Finish { incident, approval: None, now }
 }
 
 fn released(hold: &Hold, which: usize, now: jiff::Timestamp, sabotage: Sabotage) -> Release {

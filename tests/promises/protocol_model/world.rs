@@ -406,6 +406,6 @@ pub fn planned(finding: Finding, works: bool, now: Timestamp) -> Incident {
     plan.subject.at = Place { ..finding.at.clone() };
     plan.stages.push(vec![PlanStep::new(change, "it is in the wrong hands")]);
     let decision = Decision::new(Response::Contain, None);
-    let parts = vec![Part { plan, decision, results: Vec::new() }];
+    let parts = vec![Part { plan, decision, results: Vec::new(), ends: None }];
     Incident::new(finding, parts, now)
 }
