@@ -5,7 +5,7 @@ use crate::incident::{Incident, News};
 use crate::ledger::LedgerError;
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{No, NoUndo, Occasion, Seen};
-use crate::ledger::record::{Entry, IncidentRecord, Status, What};
+use crate::ledger::record::{Entry, IncidentRecord, Status, What, Who};
 use crate::notify;
 use crate::operator::wire::{Acted, Command, Event, Hold, Incidents, Listed, Order, Shown};
 use crate::plan::Step;
@@ -13,6 +13,7 @@ use crate::respond::{Ending, Quiet, Responder, Run, claim, plan_for, tell};
 use crate::undo::{Would, preview, said_by, undo};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 /// What an order came to.
@@ -40,7 +41,7 @@ pub async fn obey(responder: &Responder, run: &Run, order: Order) -> Result<Obey
         Command::Show { incident } => show(responder, &incident).await,
         Command::Undo { incident, step, dry_run: true } => dry_run(responder, run, &incident, step).await,
         Command::Undo { incident, step, dry_run: false } => give_back(responder, run, &incident, step).await,
-        Command::Approve { incident } => approve(responder, run, &incident).await,
+        Command::Approve { incident, plan } => approve(responder, run, &incident, plan).await,
         Command::Reject { incident } => reject(responder, run, &incident).await,
     }
 }
@@ -94,17 +95,27 @@ async fn show(responder: &Responder, id: &IncidentId) -> Result<Obeyed, LedgerEr
         setting: hold.setting,
         original: hold.original,
     });
+    let rules: BTreeSet<String> =
+        record.incident.parts.iter().filter_map(|part| Some(format!("{:?}", part.decision.rule.as_ref()?))).collect();
+    let event = |entry| event(entry, &rules);
     let mut incident = json!(record.incident);
     if let Value::Object(fields) = &mut incident {
         fields.insert("history".to_owned(), json!(record.history.iter().map(event).collect::<Vec<_>>()));
+        fields.insert("approval".to_owned(), json!(record.approval));
         fields.insert("status".to_owned(), word(record.status).into());
     }
     Ok(answer(&Shown { incident, holds: holds.collect() }))
 }
 
-fn event(entry: &Entry) -> Event {
+fn event(entry: &Entry, rules: &BTreeSet<String>) -> Event {
     let Entry { at, who, what, request } = entry;
-    Event { at: *at, who: said_by(who), what: format!("{} (request {request})", said(what)) }
+    let who = match who {
+        Who::Policy if !rules.is_empty() => {
+            format!("the policy, by rule {}", rules.iter().cloned().collect::<Vec<_>>().join(", "))
+        }
+        Who::Policy | Who::Operator { .. } | Who::Sweep => said_by(who),
+    };
+    Event { at: *at, who, what: format!("{} (request {request})", said(what)) }
 }
 
 fn said(what: &What) -> String {
@@ -188,14 +199,18 @@ fn keys(record: &IncidentRecord, step: Option<NonZeroUsize>) -> Result<Option<Ve
     }
 }
 
-async fn approve(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Obeyed, LedgerError> {
+async fn approve(responder: &Responder, run: &Run, id: &IncidentId, plan: u32) -> Result<Obeyed, LedgerError> {
     let record = responder.ledger.get(id).await?;
     let Some(approval) = record.approval.clone().filter(|_| record.status == Status::Waiting) else {
         return Ok(Obeyed::Wrong(format!("nothing waits for approval: it is {}", word(record.status))));
     };
+    if approval.plan != plan {
+        let newest = approval.plan;
+        return Ok(Obeyed::Wrong(format!("plan {newest} waits, not plan {plan}: read it with \"quell show\" first")));
+    }
     let mut incident = Box::pin(plan_for(responder, record.incident.finding.clone(), run.until)).await;
     incident.news = Some(News::Approved { by: said_by(&run.worker.who) });
-    Ok(match claim(responder, run, incident, Occasion::Approve { plan: approval.plan }, Seen::early(record)).await {
+    Ok(match claim(responder, run, incident, Occasion::Approve { plan }, Seen::early(record)).await {
         Ending::Quiet(Quiet::Known) => {
             Obeyed::Wrong("somebody decided on it meanwhile: look with \"quell show\"".to_owned())
         }

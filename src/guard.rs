@@ -10,6 +10,7 @@ mod protected;
 mod tests;
 
 pub use own::Own;
+pub use protected::last_way_in;
 
 use crate::finding::Finding;
 use crate::observed::{Checks, KillSwitch, Observed};

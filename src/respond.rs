@@ -326,7 +326,11 @@ async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, asked:
         Err(why) => return only_told(Plan::without_steps(subject, None, NoSteps::Refused(why.clone())), None),
     };
     let before = policy.rule_for(finding, subject, None);
-    let Some(remediation) = remediation else { return only_told(told(finding, subject), rule_of(&before)) };
+    let Some(remediation) = remediation else {
+        let mut part = only_told(told(finding, subject), rule_of(&before));
+        part.decision.notes.extend(guard::last_way_in(policy, &subject.kind));
+        return part;
+    };
     if let Some(why) = stops_at_telling(&before) {
         return only_told(Plan::without_steps(subject, None, NoSteps::NotCovered(why)), rule_of(&before));
     }

@@ -409,9 +409,9 @@ async fn approval(bootstrap: &Path) -> Result<Shown, String> {
     let handled = stage.send("access_key_used_from_tor").await?;
     let before = stage.attempt(thief).await?;
     let id = "111122223333/eu-west-1/5e8e95fc4de1f034e96967422b76b5c7";
-    let approved = stage.order(&format!("quell approve {id}")).await?;
+    let approved = stage.order(&format!("quell approve {id} --plan 1")).await?;
     let after = stage.attempt(thief).await?;
-    let twice = stage.order(&format!("quell approve {id}")).await?;
+    let twice = stage.order(&format!("quell approve {id} --plan 1")).await?;
     let shown = stage.order(&format!("quell show {id} --output json")).await?;
     let history = shown.shown.join("\n");
     Ok(Shown::default()

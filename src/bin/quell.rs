@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
         Command::Incidents { open } => incidents::incidents(&common, open).await,
         Command::Show(one) => show::show(&common, one.id).await,
         Command::Undo { one, step, dry_run } => act::undo(&common, one.id, step, dry_run).await,
-        Command::Approve(one) => act::approve(&common, one.id).await,
+        Command::Approve { one, plan } => act::approve(&common, one.id, plan).await,
         Command::Reject(one) => act::reject(&common, one.id).await,
         Command::Plan(event) => plan::plan(&common, &event).await,
         Command::Explain(event) => explain::explain(&common, &event),

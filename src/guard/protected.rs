@@ -4,7 +4,7 @@ use super::{Case, Objection};
 use crate::finding::SubjectKind;
 use crate::id::{GroupId, InstanceId, InterfaceId, Place, RoleName, UserName};
 use crate::observed::Observed;
-use crate::policy::{Asked, Protection, Refusal, Tags};
+use crate::policy::{Asked, Policy, Protection, Refusal, Tags};
 use crate::setting::{Principal, Setting};
 use jiff::Timestamp;
 
@@ -95,8 +95,14 @@ fn operators(case: &Case<'_>, thing: &Thing) -> Option<String> {
 
 /// No remediation touches a root user today; the next one shall not touch this one.
 fn root(case: &Case<'_>) -> Option<String> {
-    let SubjectKind::Root { account } = &case.plan.subject.kind else { return None };
-    let is_last = case.policy.management_account() == Some(account);
+    last_way_in(case.policy, &case.plan.subject.kind)
+}
+
+/// Said also where no remediation is looked for.
+#[must_use]
+pub fn last_way_in(policy: &Policy, subject: &SubjectKind) -> Option<String> {
+    let SubjectKind::Root { account } = subject else { return None };
+    let is_last = policy.management_account() == Some(account);
     is_last.then(|| format!("the root user of account {account} is the last way into the organization"))
 }
 

@@ -87,7 +87,8 @@ fn withheld((part, none): &(&Part, &NoSteps)) -> Vec<String> {
 fn next_steps(incident: &Incident, steps: &[ToDo]) -> Vec<String> {
     let id = IncidentId::of(&incident.finding);
     let decide = incident.beside.approval.as_ref().map(|approval| {
-        format!("Decide until {}: `quell approve {id}` or `quell reject {id}`", words::second(approval.expires))
+        let (until, plan) = (words::second(approval.expires), approval.plan);
+        format!("Decide until {until}: `quell approve {id} --plan {plan}` or `quell reject {id}`")
     });
     let mut lines: Vec<String> = decide.into_iter().chain(steps.iter().take(STEPS).map(next_step)).collect();
     if steps.len() > STEPS {

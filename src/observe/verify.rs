@@ -125,7 +125,12 @@ impl Body {
 
 /// Compares what decides whether and on what Quell acts. Counts, times and texts change with every update.
 fn compared(ours: &Finding, theirs: &Finding) -> Verification {
-    let Some(what) = difference(ours, theirs) else { return Verification::Known { updated: theirs.updated } };
+    let Some(what) = difference(ours, theirs) else {
+        if theirs.archived && !ours.archived {
+            return Verification::Overtaken { why: "somebody has archived the finding since it was sent".to_owned() };
+        }
+        return Verification::Known { updated: theirs.updated };
+    };
     let why = format!("GuardDuty has another {what} for the finding of this id");
     let is_newer = ours.updated.zip(theirs.updated).is_some_and(|(ours, theirs)| theirs > ours);
     if is_newer { Verification::Overtaken { why } } else { Verification::MadeUp { why } }

@@ -27,8 +27,8 @@ pub async fn undo(
 ///
 /// # Errors
 /// There is no such incident, or the function could not be asked.
-pub async fn approve(common: &Common, incident: IncidentId) -> Result<Report, Failure> {
-    ask(common, Command::Approve { incident }).await.map(acted)
+pub async fn approve(common: &Common, incident: IncidentId, plan: u32) -> Result<Report, Failure> {
+    ask(common, Command::Approve { incident, plan }).await.map(acted)
 }
 
 /// Turns a waiting plan down.

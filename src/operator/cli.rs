@@ -91,7 +91,13 @@ pub enum Command {
     /// The resource is looked at again. If the plan is no longer the same, nothing is done: the new
     /// one waits.
     #[command(verbatim_doc_comment)]
-    Approve(One),
+    Approve {
+        #[command(flatten)]
+        one: One,
+        /// The number of the plan that you read, as its message and "quell show" give it
+        #[arg(long, value_name = "N")]
+        plan: u32,
+    },
     /// Turn down a plan that waits for a person
     Reject(One),
     /// Look at what a finding names, and show the plan, its commands and those that undo it

@@ -7,6 +7,7 @@ use super::report::{Entry, Report, Section};
 use super::wire::{Command, Event, Hold, IncidentId, Shown};
 use super::words::{about, results, steps, tone};
 use crate::incident::{Incident, Part};
+use crate::ledger::record::Approval;
 use crate::plan::NoSteps;
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,17 +27,20 @@ fn report(answer: Value) -> Report {
         let status = shown.incident.get("status").and_then(Value::as_str);
         let history = shown.incident.get("history").map(Vec::<Event>::deserialize);
         let history = history.and_then(Result::ok).unwrap_or_default();
-        let parts = [of_incident(&incident, status), held(&shown.holds), told(&history)];
+        let waits = shown.incident.get("approval").and_then(|approval| Approval::deserialize(approval).ok());
+        let parts = [of_incident(&incident, status, waits), held(&shown.holds), told(&history)];
         Ok(parts.into_iter().flatten().collect())
     });
     Report::told(Exit::Done, sections.unwrap_or_else(|as_it_came| as_it_came), answer)
 }
 
-fn of_incident(incident: &Incident, status: Option<&str>) -> Vec<Section> {
+fn of_incident(incident: &Incident, status: Option<&str>, waits: Option<Approval>) -> Vec<Section> {
     let Incident { finding, parts, started, contained, news: _, beside: _ } = incident;
     let verdict = incident.verdict();
     let mut facts = about(finding);
     facts.extend(status.map(|status| ("Status", status.to_owned())));
+    let of_waiting = |approval: Approval| format!("plan {} (--plan), until {}", approval.plan, approval.expires);
+    facts.extend(waits.map(|approval| ("Waits", of_waiting(approval))));
     facts.push(("Started", started.to_string()));
     facts.extend(contained.map(|at| ("Contained", format!("{at}, read back"))));
     let mut sections = vec![Section::Said(tone(verdict.token()), verdict.to_string()), Section::Facts(facts)];

@@ -41,8 +41,8 @@ pub enum Command {
     Show { incident: IncidentId },
     /// Answered with [`Acted`]. Steps are counted from one through all parts of the incident.
     Undo { incident: IncidentId, step: Option<NonZeroUsize>, dry_run: bool },
-    /// Answered with [`Acted`].
-    Approve { incident: IncidentId },
+    /// Answered with [`Acted`]. Names the plan that was read, so that an order sent twice approves no other.
+    Approve { incident: IncidentId, plan: u32 },
     /// Answered with [`Acted`].
     Reject { incident: IncidentId },
 }
@@ -141,6 +141,8 @@ struct Flat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     step: Option<NonZeroUsize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     dry_run: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     open: Option<bool>,
@@ -165,6 +167,8 @@ enum Verb {
 pub enum Misfit {
     #[error("`incident` is missing")]
     NoIncident,
+    #[error("`plan` is missing: the number that the message and \"quell show\" give")]
+    NoPlan,
     #[error("`{0}` does not go with this command")]
     Odd(&'static str),
 }
@@ -172,9 +176,10 @@ pub enum Misfit {
 impl TryFrom<Flat> for Order {
     type Error = Misfit;
     fn try_from(flat: Flat) -> Result<Self, Misfit> {
-        let Flat { command: verb, incident, step, dry_run, open, by, proof } = flat;
+        let Flat { command: verb, incident, step, plan, dry_run, open, by, proof } = flat;
         let odd = [
             ("step", step.is_some() && verb != Verb::Undo),
+            ("plan", plan.is_some() && verb != Verb::Approve),
             ("dry_run", dry_run.is_some() && verb != Verb::Undo),
             ("open", open.is_some() && verb != Verb::Incidents),
             ("incident", incident.is_some() && verb == Verb::Incidents),
@@ -187,7 +192,7 @@ impl TryFrom<Flat> for Order {
             Verb::Incidents => Command::Incidents { open: open.unwrap_or_default() },
             Verb::Show => Command::Show { incident: incident? },
             Verb::Undo => Command::Undo { incident: incident?, step, dry_run: dry_run.unwrap_or_default() },
-            Verb::Approve => Command::Approve { incident: incident? },
+            Verb::Approve => Command::Approve { incident: incident?, plan: plan.ok_or(Misfit::NoPlan)? },
             Verb::Reject => Command::Reject { incident: incident? },
         };
         Ok(Self { command, by, proof })
@@ -197,14 +202,23 @@ impl TryFrom<Flat> for Order {
 impl From<Order> for Flat {
     fn from(order: Order) -> Flat {
         let Order { command, by, proof } = order;
-        let flat = |command, incident| Flat { command, incident, step: None, dry_run: None, open: None, by, proof };
+        let flat = |command, incident| Flat {
+            command,
+            incident,
+            step: None,
+            plan: None,
+            dry_run: None,
+            open: None,
+            by,
+            proof,
+        };
         match command {
             Command::Incidents { open } => Flat { open: Some(open), ..flat(Verb::Incidents, None) },
             Command::Show { incident } => flat(Verb::Show, Some(incident)),
             Command::Undo { incident, step, dry_run } => {
                 Flat { step, dry_run: Some(dry_run), ..flat(Verb::Undo, Some(incident)) }
             }
-            Command::Approve { incident } => flat(Verb::Approve, Some(incident)),
+            Command::Approve { incident, plan } => Flat { plan: Some(plan), ..flat(Verb::Approve, Some(incident)) },
             Command::Reject { incident } => flat(Verb::Reject, Some(incident)),
         }
     }
@@ -252,8 +266,7 @@ mod tests {
         );
         check(&json!({ "command": "reject", "incident": ID, "step": 1 }), "`step` does not go with this command");
         check(&json!({ "command": "undo" }), "`incident` is missing");
-        let unknown =
-            "unknown field `dryrun`, expected one of `command`, `incident`, `step`, `dry_run`, `open`, `by`, `proof`";
+        let unknown = "unknown field `dryrun`, expected one of `command`, `incident`, `step`, `plan`, `dry_run`, `open`, `by`, `proof`";
         check(&json!({ "command": "undo", "incident": ID, "dryrun": true }), unknown);
         check(
             &json!({ "command": "show", "incident": "0a1b" }),

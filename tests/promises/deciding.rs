@@ -18,11 +18,11 @@ async fn a_plan_waits_until_a_person_approves_it_once() {
     let before = quell.cloud.world().await;
     assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "waiting-for-approval");
     assert!(quell.email().contains("without an answer Quell drops it and says so"), "{}", quell.email());
-    assert!(quell.email().contains(&format!("\nquell approve 111122223333/eu-west-1/{KEY_ID}\n")));
+    assert!(quell.email().contains(&format!("\nquell approve 111122223333/eu-west-1/{KEY_ID} --plan 1\n")));
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 
     quell.cloud.forget_calls();
-    let approved = quell.order_about("approve", KEY_ID, 10).await;
+    let approved = quell.approve(KEY_ID, 1, 10).await;
     assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
     assert!(
         quell.email().contains(
@@ -34,7 +34,7 @@ async fn a_plan_waits_until_a_person_approves_it_once() {
     assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 2);
 
     quell.cloud.forget_calls();
-    let twice = quell.order_about("approve", KEY_ID, 20).await;
+    let twice = quell.approve(KEY_ID, 1, 20).await;
     assert_eq!(twice["error"], "nothing waits for approval: it is held");
     let no = quell.order_about("reject", KEY_ID, 20).await;
     assert!(no["error"].as_str().is_some_and(|error| error.starts_with("nothing waits for approval")), "{no}");
@@ -67,7 +67,7 @@ async fn who_gives_an_order_is_shown_by_aws_and_a_proof_is_good_for_one_order() 
 
     // Signed for another order.
     let mut forged = signed(order("reject")).await;
-    forged["command"] = json!("approve");
+    (forged["command"], forged["plan"]) = (json!("approve"), json!(1));
     let approved = give(forged, 10).await;
     assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
     let unknown = "somebody whom AWS does not show, who says to be \"ann\".";
@@ -97,11 +97,20 @@ async fn a_plan_that_is_no_longer_what_was_shown_is_shown_again() {
     iam.call("UpdateAccessKey", &off).await;
     let before = quell.cloud.world().await;
     quell.cloud.forget_calls();
-    let approved = quell.order_about("approve", KEY_ID, 10).await;
+    let approved = quell.approve(KEY_ID, 1, 10).await;
     assert_eq!(approved["ok"]["verdict"], "waiting-for-approval", "{approved}");
     assert!(quell.email().contains("What would be done is no longer what was shown"), "{}", quell.email());
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
-    assert_eq!(quell.order_about("approve", KEY_ID, 20).await["ok"]["verdict"], "contained");
+    assert!(quell.email().contains("--plan 2\n"), "{}", quell.email());
+    // The same order once more approves nothing that nobody has read.
+    let replayed = quell.approve(KEY_ID, 1, 20).await;
+    assert_eq!(replayed["error"], "plan 2 waits, not plan 1: read it with \"quell show\" first");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    quell.cloud.forget_calls();
+    let (one, other) = tokio::join!(quell.approve(KEY_ID, 2, 30), quell.approve(KEY_ID, 2, 30));
+    let ends = [&one, &other].map(|answer| answer["ok"]["verdict"].as_str().unwrap_or("wrong"));
+    assert!(ends.contains(&"contained") && ends.contains(&"wrong"), "{one} {other}");
+    assert_eq!(quell.verdicts(), ["CONTAINED"]);
 }
 
 #[tokio::test]
@@ -121,7 +130,7 @@ async fn a_plan_that_a_person_rejects_is_not_done_and_not_asked_again() {
     quell.cloud.forget_calls();
     quell.tick(HOUR + 60).await.ok();
     assert_eq!((quell.told().len(), quell.changes(&before, &quell.cloud.world().await).len()), (0, 0));
-    let again = quell.order_about("approve", KEY_ID, 20).await;
+    let again = quell.approve(KEY_ID, 1, 20).await;
     assert_eq!(again["error"], "nothing waits for approval: it is rejected");
 }
 
@@ -150,7 +159,7 @@ async fn beyond_the_hours_limit_a_person_is_asked() {
     let probe = "port_probe";
     assert_eq!(verdict(&quell.deliver(&read(probe)).await), "waiting-for-approval");
     assert!(quell.email().contains("as many containments this hour as the policy allows"), "{}", quell.email());
-    let approved = quell.order_about("approve", "f351532bafcc77f8c3301b51d22f8d61", 10).await;
+    let approved = quell.approve("f351532bafcc77f8c3301b51d22f8d61", 1, 10).await;
     assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
     // A new hour, a new count.
     let other = but("instance_mines_bitcoin", &[]);
@@ -200,7 +209,7 @@ async fn what_is_held_is_looked_at_again_though_the_rest_still_waits() {
     assert!(quell.email().contains("\nAPPROVE OR REJECT\n"), "{}", quell.email());
     assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
 
-    let approved = quell.order_about("approve", GROUP_ID, 20).await;
+    let approved = quell.approve(GROUP_ID, 1, 20).await;
     assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
     assert_eq!(quell.order_about("undo", GROUP_ID, 30).await["ok"]["verdict"], "released");
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
@@ -222,7 +231,7 @@ async fn what_an_update_adds_beyond_the_limit_is_asked() {
     assert_eq!(quell.told().len(), 1);
     assert!(quell.email().contains("as many compromised-instance this hour as the policy allows"), "{}", quell.email());
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
-    assert_eq!(quell.order_about("approve", GROUP_ID, 20).await["ok"]["verdict"], "contained");
+    assert_eq!(quell.approve(GROUP_ID, 2, 20).await["ok"]["verdict"], "contained");
 }
 
 #[tokio::test]
@@ -251,7 +260,7 @@ async fn what_an_update_adds_is_contained_while_the_rest_waits() {
     assert!(!quell.changes(&before, &quell.cloud.world().await).is_empty());
     assert!(quell.email().contains("GuardDuty saw it again, and there was more to contain."), "{}", quell.email());
     assert!(quell.email().contains("\nAPPROVE OR REJECT\n"), "{}", quell.email());
-    assert_eq!(quell.order_about("approve", GROUP_ID, 20).await["ok"]["verdict"], "contained");
+    assert_eq!(quell.approve(GROUP_ID, 1, 20).await["ok"]["verdict"], "contained");
     assert_eq!(quell.order_about("undo", GROUP_ID, 30).await["ok"]["verdict"], "released");
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
@@ -270,7 +279,7 @@ async fn the_end_of_what_was_for_a_time_leaves_the_rest_to_whoever_decides() {
     assert!(quell.email().contains("\nAPPROVE OR REJECT\n"), "{}", quell.email());
 
     quell.cloud.forget_calls();
-    let approved = quell.order_about("approve", GROUP_ID, 2 * HOUR).await;
+    let approved = quell.approve(GROUP_ID, 1, 2 * HOUR).await;
     assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
     assert!(quell.email().contains("lowered to approve: 1 other thing would stop"), "{}", quell.email());
     assert!(!quell.email().contains("held back to"), "{}", quell.email());
@@ -292,7 +301,7 @@ async fn what_is_approved_later_has_its_whole_time() {
     let before = quell.cloud.world().await;
     assert_eq!(verdict(&quell.deliver(&but("attack_sequence", &[GROUP])).await), "partial", "{}", quell.email());
     let half = HOUR / 2;
-    assert_eq!(quell.order_about("approve", GROUP_ID, half).await["ok"]["verdict"], "contained");
+    assert_eq!(quell.approve(GROUP_ID, 1, half).await["ok"]["verdict"], "contained");
     quell.cloud.forget_calls();
     quell.tick(HOUR + 60).await.ok();
     // The instance's time is over, the key's is not.

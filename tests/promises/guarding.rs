@@ -40,6 +40,17 @@ async fn a_finding_that_guardduty_does_not_know_is_refused_and_told() {
     let mut other = quell.event(&read("port_probe"));
     other["detail"]["resource"]["instanceDetails"]["instanceId"] = json!(quell.account.real("i-0c1b2c3d4e5f60718"));
     check(&quell, other, "refused", &["the finding was made up: GuardDuty has another resource"]).await;
+    let mut other = quell.event(&read("instance_mines_bitcoin"));
+    other["detail"]["type"] = json!("Backdoor:EC2/C&CActivity.B");
+    check(&quell, other, "refused", &["the finding was made up: GuardDuty has another type"]).await;
+
+    // One that somebody has dealt with meanwhile.
+    let mut archived: Value = serde_json::from_str(&read("instance_talks_to_c2")).unwrap_or_default();
+    archived["detail"]["service"]["archived"] = json!(true);
+    let mut sent = quell.event(&archived.to_string());
+    sent["detail"]["service"]["archived"] = json!(false);
+    let says = "somebody has archived the finding since it was sent";
+    check(&quell, sent, "waiting-for-approval", &[says]).await;
 
     let trusting = Rehearsal::of(&format!("[guards]\nverify_findings = false\n{CONTAIN}")).await;
     let unknown: Value = serde_json::from_str(&trusting.account.localise(&read(KEY))).unwrap_or_default();
@@ -219,7 +230,7 @@ async fn load_balancers_are_told_without_delaying_containment_and_count_where_th
     check(&quell, event, "waiting-for-approval", &says).await;
     quell.cloud.forget_calls();
     // What was looked at for the plan is not looked at again for the message.
-    let approved = quell.order_about("approve", "49f8ace915ec5c661c8d751b77f90ac6", 10).await;
+    let approved = quell.approve("49f8ace915ec5c661c8d751b77f90ac6", 1, 10).await;
     assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
     let groups = quell.calls().iter().filter(|call| call.operation == "DescribeTargetGroups").count();
     assert_eq!((groups, quell.email().contains(LOST)), (1, true), "{}", quell.email());
@@ -282,9 +293,15 @@ async fn the_last_use_of_a_key_is_told_with_what_else_stops() {
 #[tokio::test]
 async fn the_management_accounts_root_user_is_told_of_and_left() {
     // Which roles AWS lets nobody change is shown with containment.
-    let quell = Rehearsal::of(&format!("[organization]\nmanagement_account = '111122223333'\n{CONTAIN}")).await;
+    let mut quell = Rehearsal::of(CONTAIN).await;
+    let account = quell.cloud.account_id.clone();
+    quell.decide(&format!("[organization]\nmanagement_account = '{account}'\n{CONTAIN}"));
     let event = quell.event(&read("root_credentials_used"));
-    check(&quell, event, "told", &["root user of account 111122223333"]).await;
+    let last = "the root user of account 111122223333 is the last way into the organization";
+    check(&quell, event, "told", &[last]).await;
+    let member = Rehearsal::of(&format!("[organization]\nmanagement_account = '444455556666'\n{CONTAIN}")).await;
+    assert_eq!(verdict(&member.deliver(&read("root_credentials_used")).await), "told");
+    assert!(!member.email().contains("last way"), "{}", member.email());
 }
 
 #[tokio::test]

@@ -137,6 +137,10 @@ async fn incidents_are_listed_and_shown() {
     let open = quell.order(json!({ "command": "incidents", "open": true }), 1).await;
     assert_eq!(open["ok"]["incidents"][0]["id"], quell.incident(KEY_ID), "{open}");
     assert_eq!(open["ok"]["incidents"].as_array().map(Vec::len), Some(1));
+    let shown = quell.order_about("show", KEY_ID, 1).await;
+    let began = &shown["ok"]["incident"]["history"][0];
+    assert_eq!(began["who"], "the policy, by rule \"contain all\"", "{began}");
+    assert!(began["what"].as_str().is_some_and(|what| what.contains("(request ")), "{began}");
     let unknown = quell.order_about("show", "0a1b", 1).await;
     assert!(unknown["error"].as_str().is_some_and(|error| error.contains("has no incident")), "{unknown}");
 }

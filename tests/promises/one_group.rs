@@ -85,7 +85,7 @@ async fn a_port_that_an_update_adds_is_closed_too_and_told() {
 async fn what_an_update_adds_to_what_a_person_approved_is_told_as_not_done() {
     let quell = Rehearsal::of(&rule("approve", "")).await;
     assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "waiting-for-approval");
-    assert_eq!(quell.order_about("approve", ID, 10).await["ok"]["verdict"], "contained");
+    assert_eq!(quell.approve(ID, 1, 10).await["ok"]["verdict"], "contained");
     let contained = open(&quell).await;
     quell.cloud.forget_calls();
     let more = newer(&probe_of("25", ID));

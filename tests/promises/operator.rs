@@ -376,7 +376,7 @@ async fn an_order_goes_to_the_function_and_its_end_is_the_exit_code() {
         ask(&format!("undo {ID} --dry-run"), json!({ "ok": { "plan": [planned], "verdict": "contained" } })).await;
     ran.said(0, &["Nothing was changed. Undo would be:", "no other incident holds it"]);
     assert_eq!((&asked[0]["quell"]["dry_run"], &asked[0]["quell"]["proof"]), (&json!(true), &Value::Null));
-    let (ran, _) = ask(&format!("approve {ID}"), done("waiting-for-approval")).await;
+    let (ran, _) = ask(&format!("approve {ID} --plan 1"), done("waiting-for-approval")).await;
     ran.said(4, &["WAITING FOR APPROVAL"]);
     let (ran, asked) = ask(&format!("reject {ID}"), json!({ "ok": { "verdict": "rejected" } })).await;
     ran.said(0, &["REJECTED"]);
@@ -427,7 +427,7 @@ fn record() -> Value {
         "started": "2026-11-03T09:36:02Z",
         "contained": "2026-11-03T09:36:03Z",
         "status": "open",
-        "history": [{ "at": "2026-11-03T09:36:03Z", "who": "rule \"misused credentials\"", "what": "contained" }],
+        "history": [{ "at": "2026-11-03T09:36:03Z", "who": "the policy, by rule \"misused credentials\"", "what": "contained" }],
     })
 }
 
@@ -445,7 +445,7 @@ async fn the_function_lists_shows_approves_and_undoes_and_says_so_to_people() {
     assert_eq!(stage.story("access_key_used_from_tor").await.end, "waiting-for-approval");
 
     run("incidents --open").await.said(0, &["waiting", &id]);
-    run(&format!("approve {id}")).await.said(0, &["CONTAINED", &format!("Approved by {shown}.")]);
+    run(&format!("approve {id} --plan 1")).await.said(0, &["CONTAINED", &format!("Approved by {shown}.")]);
     assert!(!differences(&before, &stage.cloud.world().await).is_empty());
     run(&format!("show {id}")).await.said(0, &["held", "approved plan 1", "was Active", "Holds", &shown]);
     run(&format!("undo {id} --dry-run")).await.said(0, &["would give back"]);

@@ -111,6 +111,12 @@ impl Rehearsal {
         self.order(json!({ "command": command, "incident": self.incident(finding) }), later).await
     }
 
+    /// An order that approves the plan of this number.
+    pub async fn approve(&self, finding: &str, plan: u32, later: i64) -> Value {
+        let incident = self.incident(finding);
+        self.order(json!({ "command": "approve", "incident": incident, "plan": plan }), later).await
+    }
+
     /// The incident's id, by that of its finding in the main account.
     pub fn incident(&self, finding: &str) -> String {
         format!("{}/{REGION}/{finding}", self.cloud.account_id)

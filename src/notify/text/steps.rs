@@ -71,7 +71,7 @@ pub(super) fn approve(incident: &Incident) -> Vec<String> {
     let until = words::second(approval.expires);
     vec![
         format!("  Until {until} a person decides; without an answer {then}."),
-        format!("quell approve {id}"),
+        format!("quell approve {id} --plan {}", approval.plan),
         format!("quell reject {id}"),
     ]
 }
