@@ -33,6 +33,8 @@ demo: setup ## Shows findings contained and told, in an emulated AWS
 
 test: setup ## Runs all tests
 	cargo test
+	@echo "the crash sweep, what ended how (each case in $(CARGO_TARGET_DIR)/tmp/crash-sweep):"
+	@cat $(CARGO_TARGET_DIR)/tmp/crash-sweep/*.txt | awk -F ' [|] ' '{ print $$1, "|", $$2, "|", $$4, "|", $$5 }' | sort | uniq -c
 
 bench: setup build ## Measures from the event to the containment, and against a Lambda that does nothing
 	cargo run --quiet --example bench -- $(RELEASE)

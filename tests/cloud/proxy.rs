@@ -156,9 +156,12 @@ impl Proxy {
                 Delivery::Nothing
             }
             Some(Fault::Truncated) => Delivery::Half(self.act(arrived, call).await),
-            Some(Fault::Stale(window)) => Delivery::Whole(match self.earlier(arrived, window) {
-                Some(answer) => answer,
-                None => self.act(arrived, call).await,
+            Some(Fault::Stale(window)) => Delivery::Whole(if let Some(answer) = self.earlier(arrived, window) {
+                answer
+            } else {
+                // Nothing was written before it, so it is as true as any.
+                call.fault = None;
+                self.act(arrived, call).await
             }),
             Some(Fault::Delay(time)) => {
                 sleep(time).await;

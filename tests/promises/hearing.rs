@@ -6,6 +6,7 @@ use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
 use crate::taking_back::verdict;
+use std::time::Duration;
 
 #[tokio::test]
 async fn without_the_ledger_nothing_is_changed_and_people_are_told() {
@@ -21,6 +22,16 @@ async fn without_the_ledger_nothing_is_changed_and_people_are_told() {
         quell.cloud.heal();
         assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
     }
+}
+
+#[tokio::test]
+async fn a_ledger_that_does_not_answer_changes_nothing_and_leaves_time_to_tell() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    quell.cloud.inject(Rule::on("dynamodb:*", Fault::Delay(Duration::from_mins(2))));
+    assert!(quell.deliver(&read(KEY)).await.is_err());
+    assert_eq!(quell.verdicts(), ["FAILED"], "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
 
 #[tokio::test]

@@ -101,6 +101,7 @@ fn a_delivery_is_answered_by_what_is_known() {
     let same = |minute| ask(incident(Response::Contain, true, 1), Occasion::Delivery, minute);
     let newer = |minute| ask(incident(Response::Contain, true, 2), Occasion::Delivery, minute);
     check(&same(0), &containing(), "Busy");
+    check(&newer(0), &containing(), "Wait");
     check(&same(1), &containing(), "Resumed");
     let untold = done(&containing(), &Outcome::Changed, None);
     check(&same(0), &untold, "Busy");
@@ -208,4 +209,38 @@ fn a_full_counter_stops_a_new_containment_only() {
 /// What people are told of an undo, of which the rules know nothing.
 fn undone() -> News {
     News::GivenBack { by: "ann".to_owned(), settings: Vec::new(), others: 0 }
+}
+
+#[test]
+fn what_was_let_go_is_neither_held_nor_executed() {
+    let mut record = waiting();
+    record.let_go = record.incident.parts.iter().flat_map(quell::incident::Part::keys).collect();
+    let closed = reject(&record, &worker(61), No::Time, News::Rejected { by: String::new() }, at(61)).unwrap();
+    let closed = told(&closed.incident.unwrap(), at(61)).incident.unwrap();
+    assert_eq!(closed.status, Status::Closed);
+    for record in [closed, record] {
+        let mut asked = ask(incident(Response::Contain, true, 2), Occasion::Delivery, 70);
+        if record.status == Status::Waiting {
+            asked.occasion = Occasion::Approve { plan: 1 };
+            asked.incident.parts[0].decision.response = Response::Approve;
+        }
+        let won = won(&asked, &Seen::incident(record)).unwrap();
+        assert!(won.holds.is_empty() && won.incident.parts[0].plan.stages.is_empty(), "{won:?}");
+    }
+}
+
+#[test]
+fn a_persons_undo_is_not_absorbed_by_one_that_was_for_less() {
+    let held = held();
+    let keys = held.holds.clone();
+    let step = begin_undo(&held, &worker(2), Some(&keys[..1]), at(2)).unwrap().incident.unwrap();
+    let failed = [(keys[0].clone(), LetGo::Failed { why: "throttled".to_owned() })];
+    let failed = finish_undo(&step, &worker(2), &failed, undone(), at(2)).incident.unwrap();
+    let failed = told(&failed, at(2)).incident.unwrap();
+    assert_eq!(failed.status, Status::Releasing);
+    let sweep = Worker::new(Who::Sweep, "request", at(11));
+    let goes_on = begin_undo(&failed, &sweep, None, at(10)).unwrap().incident.unwrap();
+    assert!(!goes_on.undo.unwrap().whole, "the sweep goes on with what was asked for");
+    let whole = begin_undo(&failed, &worker(10), None, at(10)).unwrap().incident.unwrap();
+    assert_eq!((whole.undo.as_ref().map(|undo| undo.whole), whole.to_give_back().len()), (Some(true), keys.len()));
 }

@@ -199,3 +199,24 @@ async fn an_update_contains_again_what_somebody_opened_and_leaves_what_an_operat
     quell.deliver(&newer(&third)).await.ok();
     assert_eq!(quell.told(), [""; 0], "that is said once");
 }
+
+#[tokio::test]
+async fn a_quarantine_group_goes_with_the_last_instance_that_is_in_it() {
+    let events = [("instance_mines_bitcoin", "c218f816f3732196b9d69ecfe8a0f3e8"), ("instance_talks_to_c2", EACH[2].1)];
+    for order in [[0, 1], [1, 0]] {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let before = quell.cloud.world().await;
+        for (event, _) in events {
+            assert_eq!(verdict(&quell.deliver(&read(event)).await), "contained", "{}", quell.email());
+        }
+        let first = quell.order_about("undo", events[order[0]].1, 60).await;
+        assert_eq!(first["ok"]["verdict"], "partly-released", "{first}");
+        let kept = "quarantine group of vpc-0a1b2c3d4e5f60010: stays contained: incident";
+        assert!(quell.email().contains(kept), "{}", quell.email());
+        quell.cloud.forget_calls();
+        quell.tick(70).await.ok();
+        assert_eq!(quell.told(), [""; 0], "the other is as it was left: {}", quell.email());
+        assert_eq!(quell.order_about("undo", events[order[1]].1, 120).await["ok"]["verdict"], "released");
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    }
+}

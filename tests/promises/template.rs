@@ -126,6 +126,7 @@ fn the_ledgers_table_is_the_one_that_the_code_expects_and_survives() {
 fn the_tick_is_one_that_the_code_understands() {
     let Templates { home, .. } = templates();
     let tick = &home["QuellFunction"]["Properties"]["Events"]["Tick"]["Properties"];
+    assert_eq!(tick["Schedule"], "rate(1 minute)");
     let event = serde_json::from_str(tick["Input"].as_str().unwrap()).unwrap();
     assert_eq!(quell::request::read(event).unwrap(), quell::request::Request::Tick);
 }
