@@ -31,7 +31,7 @@ pub fn check(hold: &Hold) {
 fn goes(hold: &Hold, holders: &[&IncidentId], now: Timestamp) {
     let mut hold = Hold { giving_back: None, ..hold.clone() };
     for incident in once(holders) {
-        let after = hold.without(incident, now);
+        let after = hold.released_by(incident, now);
         assert_eq!((after.version, &after.original), (hold.version + 1, &hold.original));
         assert!(after.holders.iter().all(|holder| holder.incident != *incident));
         assert!(hold.kept_by(incident).is_some_and(|change| change.setting == hold.setting));

@@ -151,7 +151,9 @@ impl Hold {
     fn built_on(&self, incident: &IncidentId) -> Vec<IncidentId> {
         let Some(own) = self.holders.iter().find(|holder| holder.incident == *incident) else { return Vec::new() };
         let opened = only_in(&own.to, &own.from);
-        let builds = |other: &&Holder| only_in(&other.from, &other.to).iter().any(|rule| opened.contains(rule));
+        let builds = |other: &&Holder| {
+            other.incident != *incident && only_in(&other.from, &other.to).iter().any(|rule| opened.contains(rule))
+        };
         self.holders.iter().filter(builds).map(|holder| holder.incident.clone()).collect()
     }
 
@@ -330,16 +332,19 @@ impl Holder {
 }
 
 impl Holder {
-    /// Its own change after another's, as one.
+    /// Its own change and another's, as one: closed is what either closes, open what either opens and none closes.
     fn takes_over(&mut self, other: &Self) {
-        let rules = (&mut self.from, &mut self.to, &other.from, &other.to);
-        if let (Value::Rules(from), Value::Rules(to), Value::Rules(first), Value::Rules(then)) = rules {
-            let (whole_from, whole_to) = (
-                first.iter().chain(from.difference(then)).cloned().collect(),
-                then.difference(from).chain(&*to).cloned().collect(),
-            );
-            (*from, *to) = (whole_from, whole_to);
-        }
+        let (Value::Rules(from), Value::Rules(to), Value::Rules(first), Value::Rules(then)) =
+            (&self.from, &self.to, &other.from, &other.to)
+        else {
+            return;
+        };
+        let both =
+            |one: BTreeSet<Rule>, other: BTreeSet<Rule>| one.into_iter().chain(other).collect::<BTreeSet<Rule>>();
+        let closed = both(from - to, first - then);
+        let opened = &both(to - from, then - first) - &closed;
+        let kept = &(&both(from & to, first & then) - &closed) - &opened;
+        (self.from, self.to) = (Value::Rules(&closed | &kept), Value::Rules(&opened | &kept));
     }
 }
 
