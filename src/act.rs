@@ -178,6 +178,6 @@ fn approval(incident: &Incident, record: &IncidentRecord, now: Timestamp) -> Opt
     let within = terms().flatten().map(|terms| terms.within).min().unwrap_or(DECIDE_WITHIN);
     let contains = terms().all(|terms| terms.is_some_and(|terms| terms.fallback == Fallback::Contain));
     let fallback = if contains { Fallback::Contain } else { Fallback::Abandon };
-    let plan = record.approval.as_ref().map_or(1, |approval| approval.plan);
+    let plan = record.approval.as_ref().map_or_else(|| record.next_plan(), |approval| approval.plan);
     Some(Approval { plan, expires: now.saturating_add(within).unwrap_or(Timestamp::MAX), fallback })
 }

@@ -255,7 +255,8 @@ fn denied(why: Denied) -> Ending {
         Denied::Busy { .. } => Ending::Quiet(Quiet::Busy),
         Denied::Known(_) | Denied::OtherPlan(_) => Ending::Quiet(Quiet::Known),
         Denied::Wait { until } => {
-            let why = format!("a setting is being given back, or just was: not before {until}");
+            let why =
+                format!("another run is at this finding, or at a setting of it, or was just now: not before {until}");
             Ending::ComeAgain { why, until: Some(until) }
         }
         Denied::OverLimit(counter) => Ending::come_again(format!("{counter} is at its limit")),

@@ -233,6 +233,24 @@ impl IncidentRecord {
         self.holds.iter().rev().filter(|key| keys.contains(key)).cloned().collect()
     }
 
+    /// The number of the next plan that is shown: none is shown twice, so that an old order approves no new plan.
+    #[must_use]
+    pub fn next_plan(&self) -> u32 {
+        self.history.iter().fold(1, |next, entry| match entry.what {
+            What::Approved { plan } | What::Asked { plan } => next.max(plan.saturating_add(1)),
+            What::Rejected | What::Expired => next.saturating_add(1),
+            What::Claimed
+            | What::Resumed
+            | What::Updated { .. }
+            | What::Finished { .. }
+            | What::Reopened { .. }
+            | What::UndoBegun
+            | What::GivenBack { .. }
+            | What::Left { .. }
+            | What::Released => next,
+        })
+    }
+
     /// When DynamoDB may delete the record: set for incidents that are over.
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {

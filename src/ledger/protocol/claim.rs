@@ -210,6 +210,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     // What is executed is what is held, so what was let go is in neither.
     record.incident.parts = record.incident.parts.iter().map(|part| without(part, &record.let_go)).collect();
     let wanted = held_by(&record.incident);
+    record.let_go.retain(|key| !wanted.iter().any(|placed| placed.key() == *key));
     let holds = match joined(claim, seen, &record.id, &wanted) {
         Ok(holds) => holds,
         Err(until) => return denied(Denied::Wait { until }),

@@ -57,22 +57,26 @@ pub fn reopened(record: &IncidentRecord, by: &Worker, settings: &[String], now: 
 
 /// When the first of what is held for a time is over.
 pub(super) fn next_end(record: &IncidentRecord) -> Option<Timestamp> {
-    record.incident.parts.iter().filter(|part| is_held(part, record)).filter_map(|part| part.ends).min()
+    record.incident.parts.iter().filter(|part| is_held(part, &record.holds)).filter_map(|part| part.ends).min()
 }
 
 /// What is held for a time that is over by now. None if that is all: then the incident is over.
 #[must_use]
 pub fn over(record: &IncidentRecord, now: Timestamp) -> Option<Vec<HoldKey>> {
-    let (over, on): (Vec<&Part>, Vec<&Part>) =
-        record.incident.parts.iter().partition(|part| part.ends.is_some_and(|ends| ends <= now));
-    let on: BTreeSet<HoldKey> = on.into_iter().filter(|part| is_held(part, record)).flat_map(Part::keys).collect();
-    let over = over.into_iter().flat_map(Part::keys).filter(|key| record.holds.contains(key) && !on.contains(key));
-    let over: BTreeSet<HoldKey> = over.collect();
-    (!over.is_empty() && over.len() < record.holds.len()).then(|| over.into_iter().collect())
+    let is_over = |part: &Part| part.ends.is_some_and(|ends| ends <= now);
+    let on = kept_on(record, &is_over);
+    let over: Vec<HoldKey> = record.holds.iter().filter(|key| !on.contains(key)).cloned().collect();
+    (over.len() < record.holds.len()).then_some(over)
 }
 
-fn is_held(part: &Part, record: &IncidentRecord) -> bool {
-    part.decision.response == Response::Contain && part.keys().any(|key| record.holds.contains(&key))
+/// The settings of the held parts that are not over: one that is of several parts goes with the last.
+pub(super) fn kept_on(record: &IncidentRecord, is_over: &dyn Fn(&Part) -> bool) -> BTreeSet<HoldKey> {
+    let on = record.incident.parts.iter().filter(|part| is_held(part, &record.holds) && !is_over(part));
+    on.flat_map(Part::keys).collect()
+}
+
+fn is_held(part: &Part, holds: &[HoldKey]) -> bool {
+    part.decision.response == Response::Contain && part.keys().any(|key| holds.contains(&key))
 }
 
 fn is_reopened(record: &IncidentRecord) -> bool {
@@ -99,7 +103,7 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     };
     // Nobody can decide while it is still tried, so their time does not run yet.
     record.approval = done.approval.clone().filter(|_| record.status == Status::Waiting || before.approval.is_some());
-    for part in record.incident.parts.iter_mut().filter(|part| part.results.iter().any(|it| it.outcome.holds())) {
+    for part in record.incident.parts.iter_mut().filter(|part| is_held(part, &record.holds)) {
         let over = part.decision.expires.and_then(|expires| done.now.checked_add(expires).ok());
         part.ends = part.ends.or(over);
     }

@@ -9,7 +9,11 @@ use crate::finding::{Finding, Subject, SubjectKind};
 use crate::incident::{Incident, News, Outcome, Part};
 use crate::plan::{NoSteps, Step};
 use crate::policy::{Fallback, Response};
+use crate::setting::Setting;
 use std::collections::BTreeSet;
+
+/// What an update adds, and the rule does not decide on.
+const FOUND_LATER: &str = ": found later, and not done, since it is held back to ";
 
 pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
     IncidentRecord {
@@ -136,6 +140,7 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord) -> Part {
         }
     }
     let Some(new) = new else { return part };
+    part.plan.left_out.retain(|what| !what.contains(FOUND_LATER));
     let found = || new.plan.steps().filter(|step| !known.let_go.contains(&key(step)) && !step.change.is_already_so());
     let more: Vec<Step> = found().filter(|step| !known_keys.contains(&key(step))).cloned().collect();
     let held = |step: &Step| {
@@ -146,9 +151,7 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord) -> Part {
     if new.decision.response < Response::Contain {
         let later = more.iter().map(|step| &step.change).chain(wider.iter().map(|(_, wider)| wider));
         let response = new.decision.response;
-        let later =
-            later.map(|change| format!("{change}: found later, and not done, since it is held back to {response}"));
-        let later: Vec<String> = later.filter(|what| !part.plan.left_out.contains(what)).collect();
+        let later: Vec<String> = later.map(|change| format!("{change}{FOUND_LATER}{response}")).collect();
         part.plan.left_out.extend(later);
         return part;
     }
@@ -216,8 +219,19 @@ pub(super) fn without(part: &Part, let_go: &BTreeSet<HoldKey>) -> Part {
         return part;
     }
     let at = &part.plan.subject.at;
+    let is_let_go = |step: &Step| let_go.contains(&HoldKey::of(at, &step.change.setting));
+    let stays: Vec<Change> =
+        part.plan.steps().filter(|step| !is_let_go(step)).map(|step| step.change.clone()).collect();
+    // The group that an interface moves into must be there, whoever gave it back.
+    let is_needed = |step: &Step| match &step.change.setting {
+        Setting::QuarantineGroup(group) => stays.iter().any(|change| change.to.waits_for() == Some(&group.vpc)),
+        Setting::AccessKeyStatus(_)
+        | Setting::InlinePolicy(_)
+        | Setting::InterfaceGroups(_)
+        | Setting::IngressRules(_) => false,
+    };
     for stage in &mut part.plan.stages {
-        stage.retain(|step| !let_go.contains(&HoldKey::of(at, &step.change.setting)));
+        stage.retain(|step| !is_let_go(step) || is_needed(step));
     }
     part.plan.stages.retain(|stage| !stage.is_empty());
     if part.plan.stages.is_empty() {

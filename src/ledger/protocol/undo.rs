@@ -3,7 +3,7 @@
 use super::super::key::{HoldKey, IncidentId};
 use super::super::record::{IncidentRecord, Status, Undo, What, Who, Worker};
 use super::Swap;
-use super::finish::next_end;
+use super::finish::{kept_on, next_end};
 use crate::change::Value;
 use crate::incident::{Incident, News, Outcome, StepResult};
 use crate::policy::Response;
@@ -117,12 +117,16 @@ pub fn finish_undo(
 ) -> Swap {
     let mut record = record.clone();
     record.incident.news = Some(news);
+    let by_time = record.undo.as_ref().is_some_and(|undo| undo.who == Who::Sweep);
     for (key, let_go) in done {
         record.note(now, by, said(key, let_go));
         if let_go.is_over() {
             no_longer_ours(&mut record.incident, key);
             record.holds.retain(|held| held != key);
-            record.let_go.insert(key.clone());
+            // What was for a time and is over may be contained again; what a person gave back may not.
+            if !by_time {
+                record.let_go.insert(key.clone());
+            }
         }
     }
     let try_again = done.iter().any(|(_, let_go)| matches!(let_go, LetGo::Failed { .. }));
@@ -131,8 +135,7 @@ pub fn finish_undo(
         _ if try_again && !record.is_given_up() => Status::Releasing,
         _ if record.approval.is_some() => Status::Waiting,
         _ if !record.holds.is_empty() => Status::Held,
-        // What was contained for a time and is over may be contained again; what a person gave back may not.
-        Some(Undo { who: Who::Sweep, .. }) => Status::Closed,
+        Some(_) if by_time => Status::Closed,
         Some(_) | None => Status::Released,
     };
     match record.status {
@@ -152,9 +155,10 @@ pub fn finish_undo(
         // What stays held is looked after, also where nothing was seen to hold yet.
         record.contained = record.contained.or(Some(now)).filter(|_| !record.holds.is_empty());
         // What was for a time and cannot be given back is tried again, and told, a day later.
-        for part in &mut record.incident.parts {
-            let held = part.keys().any(|key| record.holds.contains(&key));
-            part.ends = part.ends.filter(|_| held).map(|ends| if ends <= now { later(now) } else { ends });
+        let on = kept_on(&record, &|part| part.ends.is_some_and(|ends| ends <= now));
+        for part in record.incident.parts.iter_mut().filter(|part| part.ends.is_some_and(|ends| ends <= now)) {
+            let is_left = part.keys().any(|key| record.holds.contains(&key) && !on.contains(&key));
+            part.ends = is_left.then(|| later(now));
         }
         record.ends = next_end(&record);
     }
