@@ -32,12 +32,13 @@ demo: setup ## Shows findings contained and told, in an emulated AWS
 	cargo run --quiet --example demo
 
 test: setup ## Runs all tests
+	@rm -rf $(CARGO_TARGET_DIR)/tmp/crash-sweep
 	cargo test
 	@echo "the crash sweep, what ended how (each case in $(CARGO_TARGET_DIR)/tmp/crash-sweep):"
 	@cat $(CARGO_TARGET_DIR)/tmp/crash-sweep/*.txt | awk -F ' [|] ' '{ print $$1, "|", $$2, "|", $$4, "|", $$5 }' | sort | uniq -c
 
-bench: setup build ## Measures from the event to the containment, and against a Lambda that does nothing
-	cargo run --quiet --example bench -- $(RELEASE)
+bench: setup build ## Measures from the event to the containment, and fails where a goal is missed
+	cargo run --quiet --example bench -- --strict $(RELEASE)
 
 FOR ?= 20
 fuzz: ## Feeds damaged events, policies and records to what reads them (FOR=20 seconds each; 11 minutes to build at first)

@@ -193,7 +193,8 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
     match how {
         // What an earlier run has finished is looked at first: undo has the values of before that run.
         How::Resumed | How::Again | How::Approved => {
-            let nobody_is_known_to_be_told = record.told.is_none();
+            // A run that ended early may have told people what became of it, and not have written that down.
+            let may_be_known = how == How::Resumed || how == How::Again && record.told.is_none();
             // What was decided before somebody pulled the kill switch is not written after it.
             let switch = switch(&responder.clouds, responder.kill_switch.as_deref(), run.until);
             let ending = if how == How::Again || record.contained.is_some() {
@@ -202,7 +203,7 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
                 let stopped = switch.await.stops();
                 Box::pin(carry_out(responder, run, record, stopped)).await
             };
-            if nobody_is_known_to_be_told && how != How::Approved { repeated(ending) } else { ending }
+            if may_be_known { repeated(ending) } else { ending }
         }
         How::Fresh => Box::pin(carry_out(responder, run, record, None)).await,
         How::AskAgain => tell(record),

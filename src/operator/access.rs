@@ -5,6 +5,8 @@ use super::exit::Failure;
 use super::proof::Address;
 use crate::cloud_error::CloudError;
 use crate::id::Region;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_sts::config::{ProvideCredentials, SharedCredentialsProvider};
@@ -25,7 +27,7 @@ pub struct Access {
 /// Loads the credentials as the AWS CLI does, and asks AWS whose they are. `elsewhere` is the region to ask in where none
 /// is set.
 pub async fn access(common: &Common, elsewhere: Option<&Region>) -> Result<Access, Failure> {
-    let config = settled(load(common, elsewhere).await?).await?;
+    let config = settled(load(common, elsewhere).await?, common.profile.as_deref()).await?;
     let address = Address::default();
     let asking = aws_sdk_sts::Client::new(&config).get_caller_identity().customize();
     let answer = asking.interceptor(address.clone()).send().await;
@@ -37,14 +39,19 @@ pub async fn access(common: &Common, elsewhere: Option<&Region>) -> Result<Acces
 }
 
 /// The same credentials for every call: a profile's role would otherwise be assumed anew for each, as another session.
-async fn settled(config: SdkConfig) -> Result<SdkConfig, Failure> {
+async fn settled(config: SdkConfig, profile: Option<&str>) -> Result<SdkConfig, Failure> {
     let Some(provider) = config.credentials_provider() else { return Ok(config) };
     match provider.provide_credentials().await {
         Ok(credentials) => {
             let provider = SharedCredentialsProvider::new(credentials);
             Ok(config.to_builder().credentials_provider(provider).build())
         }
-        Err(error) => Err(hinted(format!("credentials: {}", causes(&error)))),
+        Err(error) => {
+            let named = profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok());
+            let why = causes(&error);
+            let hint = way_to_credentials(&why, named.as_deref().unwrap_or("default"));
+            Err(Failure { hint, ..Failure::aws(format!("credentials: {why}")) })
+        }
     }
 }
 
@@ -62,12 +69,30 @@ async fn load(common: &Common, elsewhere: Option<&Region>) -> Result<SdkConfig, 
         loader = loader.endpoint_url(url);
     }
     let config = loader.load().await;
-    match (config.region(), elsewhere) {
-        (Some(_), _) => Ok(config),
-        (None, Some(region)) => Ok(config.to_builder().region(aws_config::Region::new(region.to_string())).build()),
-        (None, None) => Err(Failure::asked("in which region the function is, is not known")
-            .hint("name it with --region, in AWS_REGION, or in the profile")),
-    }
+    let region = match (config.region(), elsewhere) {
+        (Some(region), _) => region.clone(),
+        (None, Some(region)) => aws_config::Region::new(region.to_string()),
+        (None, None) => {
+            return Err(Failure::asked("in which region the function is, is not known")
+                .hint("name it with --region, in AWS_REGION, or in the profile"));
+        }
+    };
+    let config = config.to_builder().region(region).build();
+    Ok(match profile {
+        Some(profile) => of_profile(profile, &config),
+        None => config,
+    })
+}
+
+/// The credentials of a profile that the command line names, whatever the environment holds: as for the AWS CLI, but not
+/// for the SDK, which takes `AWS_ACCESS_KEY_ID` first, and with it perhaps another account.
+fn of_profile(profile: &str, config: &SdkConfig) -> SdkConfig {
+    let around = ProviderConfig::without_region()
+        .with_region(config.region().cloned())
+        .with_use_fips(config.use_fips())
+        .with_use_dual_stack(config.use_dual_stack());
+    let provider = ProfileFileCredentialsProvider::builder().configure(&around).profile_name(profile).build();
+    config.to_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
 }
 
 /// Says why a call failed, down to the first cause, and what helps.
@@ -80,12 +105,9 @@ where
         Some(_) => CloudError::new(operation, error).to_string(),
         None => format!("{operation}: {}", causes(error)),
     };
-    hinted(why)
-}
-
-fn hinted(why: String) -> Failure {
-    let hint = hint(&why);
-    Failure { hint: hint.map(str::to_owned), ..Failure::aws(why) }
+    let expired = ["ExpiredToken", "RequestExpired"].iter().any(|code| why.contains(code));
+    let hint = expired.then(|| "the credentials have expired: get new ones".to_owned());
+    Failure { hint, ..Failure::aws(why) }
 }
 
 fn causes(error: &dyn Error) -> String {
@@ -101,44 +123,24 @@ fn causes(error: &dyn Error) -> String {
     said.join(": ")
 }
 
-fn hint(why: &str) -> Option<&'static str> {
+/// How somebody whose profile gives no credentials gets some.
+fn way_to_credentials(why: &str, profile: &str) -> Option<String> {
     let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
-    if says(&["requires following cargo feature"]) {
-        return Some(
-            "quell reads profiles with static keys, and roles assumed with such a profile. For SSO, a credential \
-             process or a console session, get the keys from the AWS CLI first:\n  \
-             eval \"$(aws configure export-credentials --profile NAME --format env)\"\nand leave out --profile",
-        );
+    if says(&["SSO token", "sso/cache", "UnauthorizedException"]) {
+        return Some(format!("aws sso login --profile {profile}"));
     }
-    if says(&[
-        "no providers in chain",
-        "the credential provider was not enabled",
-        "could not find profile",
-        "profile `",
-    ]) {
-        return Some(
-            "name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        );
+    if says(&["Login token", "login/cache"]) {
+        return Some(format!("aws login --profile {profile}"));
     }
-    if says(&["ExpiredToken", "RequestExpired"]) {
-        return Some("the credentials have expired: get new ones");
+    if says(&["AccessDenied"]) {
+        return Some(format!(
+            "where the role wants a code of an MFA device, get its credentials from the AWS CLI, which asks for it:\n  \
+             eval \"$(aws configure export-credentials --profile {profile} --format env)\"\nand leave out --profile"
+        ));
     }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_operator_can_do_is_said() {
-        let check = |why: &str, expect: &str| assert!(hint(why).unwrap_or("none").contains(expect), "{why}");
-        check("This behavior requires following cargo feature(s) enabled: sso. In order to …", "export-credentials");
-        check(
-            "sts:GetCallerIdentity: ExpiredToken: The security token included in the request is expired",
-            "get new ones",
-        );
-        check("no providers in chain provided credentials", "--profile");
-        check("sts:GetCallerIdentity: InternalFailure", "none");
-    }
+    let missing =
+        ["no providers in chain", "credential provider was not enabled", "could not find profile", "profile `"];
+    says(&missing).then(|| {
+        "name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()
+    })
 }

@@ -5,7 +5,7 @@ use crate::finding::Finding;
 use crate::guard::{self, Case, Own};
 use crate::observed::{Checks, KillSwitch, Observed, Verification};
 use crate::plan::Plan;
-use crate::policy::{Decision, Policy, Response, Ruling};
+use crate::policy::{Decision, Policy, PolicyError, Response, Ruling};
 use crate::remediation;
 use crate::request::{self, Request};
 use jiff::Timestamp;
@@ -18,14 +18,19 @@ use std::path::Path;
 /// # Errors
 /// Every problem of the policy, a line each.
 pub fn policy(file: &Path) -> Result<Policy, Failure> {
+    judged(file)?.map_err(|error| Failure::asked(error.to_string()))
+}
+
+/// Reads the policy of a file, or says what is wrong with what is in it.
+///
+/// # Errors
+/// Why the file cannot be read.
+pub fn judged(file: &Path) -> Result<Result<Policy, PolicyError>, Failure> {
     let name = file.display().to_string();
     let hint = "the team's policy.toml is named with --policy";
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::asked(format!("{name}: cannot be read: {error}")).hint(hint))?;
-    Policy::parse(&text, &remediation::names()).map_err(|mut error| {
-        error.file = name;
-        Failure::asked(error.to_string())
-    })
+    Ok(Policy::parse(&text, &remediation::names()).map_err(|error| PolicyError { file: name, ..error }))
 }
 
 /// Reads the finding of a file, or of standard input for `-`.

@@ -4,17 +4,26 @@ use super::case;
 use super::cli::Common;
 use super::exit::{Exit, Failure};
 use super::report::{Report, Section, Tone};
-use serde_json::json;
+use crate::policy::Problem;
+use serde_json::{Value, json};
 use std::path::Path;
 
-/// Says that the policy is fine.
+/// Says that the policy is fine, or everything that is wrong with it: file, line, column, and what would be right.
 ///
 /// # Errors
-/// Everything that is wrong with it, a line each: file, line, column, and what would be right.
+/// Why the file cannot be read.
 pub fn check(common: &Common, file: Option<&Path>) -> Result<Report, Failure> {
     let file = file.unwrap_or(&common.policy);
-    case::policy(file)?;
     let name = file.display().to_string();
-    let said = format!("{name}: fine");
-    Ok(Report::told(Exit::Done, vec![Section::Said(Tone::Good, said)], json!({ "policy": name, "fine": true })))
+    let Err(error) = case::judged(file)? else {
+        let said = vec![Section::Said(Tone::Good, format!("{name}: fine"))];
+        return Ok(Report::told(Exit::Done, said, json!({ "policy": name, "fine": true, "problems": [] })));
+    };
+    let said = error.to_string().lines().map(|line| Section::Said(Tone::Bad, line.to_owned())).collect();
+    let problems = error.problems.iter().map(|Problem { at, message }| {
+        let (line, column) = at.unzip();
+        json!({ "line": line, "column": column, "message": message })
+    });
+    let problems: Vec<Value> = problems.collect();
+    Ok(Report::told(Exit::Asked, said, json!({ "policy": name, "fine": false, "problems": problems })))
 }

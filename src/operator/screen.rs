@@ -5,6 +5,7 @@ use super::exit::{Exit, Failure};
 use super::report::{Body, Cell, Entry, Group, Report, Section, Tone};
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
+use serde_json::json;
 use std::io::{self, ErrorKind, Write};
 
 /// The longest width of a page, which a terminal is expected to have; `COLUMNS` says otherwise.
@@ -51,6 +52,10 @@ pub fn end(done: Result<Report, Failure>, screen: Screen, out: &mut impl Write, 
 
 fn complain(failure: &Failure, screen: Screen, out: &mut impl Write) -> Exit {
     let Failure { exit, why, hint } = failure;
+    if screen.output == Output::Json {
+        let _ = writeln!(out, "{}", json!({ "error": why, "hint": hint }));
+        return *exit;
+    }
     let error = painted("error:", AnsiColor::Red.on_default().bold(), screen);
     let mut lines = vec![format!("{error} {}", shown_lines(why))];
     lines.extend(

@@ -144,6 +144,9 @@ async fn allow(ec2: &Service, group: &str, rule: (&str, &str, &str, &str, &str))
         ("IpPermissions.1.IpProtocol".to_owned(), protocol),
         (format!("IpPermissions.1.{list}.1.{field}"), source),
         (format!("IpPermissions.1.{list}.1.Description"), description),
+        ("TagSpecification.1.ResourceType".to_owned(), "security-group-rule"),
+        ("TagSpecification.1.Tag.1.Key".to_owned(), "asked-for-by"),
+        ("TagSpecification.1.Tag.1.Value".to_owned(), "network team"),
     ];
     if protocol != "-1" {
         parameters.push(("IpPermissions.1.FromPort".to_owned(), from));

@@ -206,9 +206,10 @@ impl Cloud {
         })
     }
 
-    /// What containment changes in the main account by one service, `iam` or `ec2`: quicker to ask than all.
-    pub async fn part_of_world(&self, service: &str) -> Value {
-        json!({ "main": world::part_of(self.moto(), &self.account_id, service).await })
+    /// What containment changes in an account by one service, `iam` or `ec2`: quicker to ask than all.
+    pub async fn part_of_world(&self, account: &str, service: &str) -> Value {
+        let name = if account == self.member_id { "member" } else { "main" };
+        json!({ name: world::part_of(self.moto(), account, service).await })
     }
 
     /// What was published to SNS topics, in the order of arrival.

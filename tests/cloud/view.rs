@@ -23,6 +23,8 @@ pub struct IngressRule {
     /// An address range, or the id of a group.
     pub source: String,
     pub description: String,
+    /// Its tags, `name=value`, in the order of their names.
+    pub tags: Vec<String>,
     pub id: String,
 }
 
@@ -66,6 +68,21 @@ impl View {
         ingress.sort();
         ingress
     }
+
+    /// All rules of all security groups, but for what AWS alone chooses, their ids.
+    pub async fn rules(&self) -> Vec<Value> {
+        let rules = self.ec2.call("DescribeSecurityGroupRules", &[]).await;
+        let rules = entries(&rules, "securityGroupRuleSet").iter().map(|rule| {
+            let mut rule = rule.clone();
+            for own in ["securityGroupRuleId", "securityGroupRuleArn"] {
+                rule.as_object_mut().and_then(|rule| rule.remove(own));
+            }
+            rule
+        });
+        let mut rules: Vec<Value> = rules.collect();
+        rules.sort_by_key(Value::to_string);
+        rules
+    }
 }
 
 fn groups(interface: &Value) -> Vec<String> {
@@ -78,12 +95,16 @@ fn ingress_rule(rule: &Value) -> IngressRule {
     let field = |name: &str| rule[name].as_str().map(str::to_owned);
     let port = |name: &str| field(name).map_or(-1, |port| port.parse().expect("a port is a number"));
     let group = || rule["referencedGroupInfo"]["groupId"].as_str().map(str::to_owned);
+    let tag = |tag: &Value| format!("{}={}", text(tag, "key"), text(tag, "value"));
+    let mut tags: Vec<String> = entries(rule, "tagSet").iter().map(tag).collect();
+    tags.sort();
     IngressRule {
         protocol: text(rule, "ipProtocol"),
         from: port("fromPort"),
         to: port("toPort"),
         source: field("cidrIpv4").or(field("cidrIpv6")).or_else(group).expect("a rule has a source"),
         description: field("description").unwrap_or_default(),
+        tags,
         id: text(rule, "securityGroupRuleId"),
     }
 }

@@ -3,6 +3,9 @@
 use crate::rehearsal::Rehearsal;
 use serde_json::Value;
 
+const OPEN: &str = "AuthorizeSecurityGroupIngress";
+const CLOSE: &str = "RevokeSecurityGroupIngress";
+
 /// What was there before anything was contained.
 pub struct Attacker {
     /// Each interface, and its groups.
@@ -20,18 +23,20 @@ impl Attacker {
         Self { interfaces: interfaces.collect() }
     }
 
-    /// Takes deny policies off, and makes ann's first key work.
+    /// Takes deny policies off, and makes the keys of ann and of the member account's deploy work.
     pub async fn open_identities(&self, quell: &Rehearsal) {
         let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
         let of_session = format!("QuellDeny-{}", quell.account.real("i-0a1b2c3d4e5f60718"));
-        let of_user = [("UserName", "ann"), ("PolicyName", "QuellQuarantine")];
-        iam.attempt("DeleteUserPolicy", &of_user).await.ok();
         iam.attempt("DeleteRolePolicy", &[("RoleName", "web-server"), ("PolicyName", &of_session)]).await.ok();
-        let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
-        iam.call("UpdateAccessKey", &[("UserName", "ann"), ("AccessKeyId", key), ("Status", "Active")]).await;
+        let member = quell.cloud.moto().service("iam", &quell.cloud.member_id);
+        for (iam, user, key) in [(iam, "ann", "AKIAIOSFODNN7EXAMPLE"), (member, "deploy", "AKIAQUELLMEMBEREXAMP")] {
+            let key = quell.account.real(key);
+            iam.attempt("DeleteUserPolicy", &[("UserName", user), ("PolicyName", "QuellQuarantine")]).await.ok();
+            iam.call("UpdateAccessKey", &[("UserName", user), ("AccessKeyId", key), ("Status", "Active")]).await;
+        }
     }
 
-    /// Gives interfaces their groups, deletes quarantine groups, and lets the world in to port 22.
+    /// Gives interfaces their groups, deletes quarantine groups, and lets the world in as it was.
     pub async fn open_network(&self, quell: &Rehearsal) {
         let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
         for (interface, groups) in &self.interfaces {
@@ -43,25 +48,29 @@ impl Attacker {
         for group in quarantine_groups(quell).await {
             ec2.call("DeleteSecurityGroup", &[("GroupId", &group)]).await;
         }
-        let group = ("GroupId", quell.account.real("sg-0b1b2c3d4e5f60030"));
-        for (list, field, range, description) in [
-            ("IpRanges", "CidrIp", "0.0.0.0/0", "temporary, remove after the move"),
-            ("Ipv6Ranges", "CidrIpv6", "::/0", "temporary over IPv6"),
+        let bastion = quell.account.real("sg-0b1b2c3d4e5f60030");
+        let batch = quell.account.real("sg-0c1b2c3d4e5f60030");
+        // What is already so is refused.
+        for (action, group, ports, description) in [
+            (OPEN, bastion, ["22", "22"], "temporary, remove after the move"),
+            (CLOSE, batch, ["20", "21"], "old tools"),
+            (CLOSE, batch, ["23", "30"], "old tools"),
+            (OPEN, batch, ["20", "30"], "old tools"),
         ] {
-            let (field, told) =
-                (format!("IpPermissions.1.{list}.1.{field}"), format!("IpPermissions.1.{list}.1.Description"));
-            let ssh = [
-                group,
-                ("IpPermissions.1.IpProtocol", "tcp"),
-                ("IpPermissions.1.FromPort", "22"),
-                ("IpPermissions.1.ToPort", "22"),
-                (field.as_str(), range),
-                (told.as_str(), description),
-            ];
-            // It may be open still.
-            ec2.attempt("AuthorizeSecurityGroupIngress", &ssh).await.ok();
+            let (range, said) = ("IpPermissions.1.IpRanges.1.CidrIp", "IpPermissions.1.IpRanges.1.Description");
+            ec2.attempt(action, &tcp(group, ports, [(range, "0.0.0.0/0"), (said, description)])).await.ok();
         }
+        let (range, said) = ("IpPermissions.1.Ipv6Ranges.1.CidrIpv6", "IpPermissions.1.Ipv6Ranges.1.Description");
+        let world = [(range, "::/0"), (said, "temporary over IPv6")];
+        ec2.attempt(OPEN, &tcp(bastion, ["22", "22"], world)).await.ok();
     }
+}
+
+/// A rule over tcp, as EC2 wants it.
+fn tcp<'a>(group: &'a str, [from, to]: [&'a str; 2], source: [(&'a str, &'a str); 2]) -> Vec<(&'a str, &'a str)> {
+    let ports = [("IpPermissions.1.FromPort", from), ("IpPermissions.1.ToPort", to)];
+    let rule = [("GroupId", group), ("IpPermissions.1.IpProtocol", "tcp")];
+    [rule, ports, source].concat()
 }
 
 /// The ids of the quarantine groups in the main account.

@@ -14,62 +14,25 @@
     reason = "a test that panics has said what it has to say"
 )]
 
+mod mishap;
+pub mod scene;
+
 use crate::attacker::Attacker;
-use crate::cloud::{Call, Fault, Message, Refusal, Rule, breakpoint};
+use crate::cloud::{Fault, Message, Refusal, Rule, breakpoint};
 use crate::rehearsal::Rehearsal;
-use crate::stage::{CONTAIN, read};
+use mishap::{MISHAPS, Mishap, Place, happened, places};
+use scene::{Scene, Work};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mishap {
-    KilledBefore,
-    KilledAfter,
-    AnswerLost,
-    Throttled,
-    Unavailable,
-    Denied,
-    StaleReads,
-}
-
-const MISHAPS: [Mishap; 7] = [
-    Mishap::KilledBefore,
-    Mishap::KilledAfter,
-    Mishap::AnswerLost,
-    Mishap::Throttled,
-    Mishap::Unavailable,
-    Mishap::Denied,
-    Mishap::StaleReads,
-];
-
-/// The nth call of an operation in a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    action: String,
-    nth: usize,
-}
-
-/// What is interrupted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Work {
-    Contain,
-    /// The attacker opened everything; the sweep looks.
-    Again,
-    Undo,
-}
-
-/// An account in which the same thing is contained and undone again and again.
+/// Accounts in which the same thing is contained and undone again and again.
 struct Sweep {
     quell: Rehearsal,
     attacker: Attacker,
-    /// The service that the remediation changes: that part of the account is compared.
-    service: &'static str,
-    event: String,
-    finding: &'static str,
-    remediation: &'static str,
+    scene: Scene,
+    work: Work,
     before: Value,
     contained: Vec<String>,
     cases: usize,
@@ -78,36 +41,30 @@ struct Sweep {
 
 /// What was open again and is not any more.
 const AGAIN: &str = "CONTAINED AGAIN";
+const KILL_SWITCH: &str = "quell-kill-switch";
 
-/// Everything is contained, however often.
-fn policy() -> String {
-    format!("[limit]\nper_hour = 100000\n{CONTAIN}")
-}
-
-async fn sweep(work: Work, event: &str, finding: &'static str, service: &'static str) {
-    let quell = Rehearsal::of(&policy()).await;
-    let before = quell.cloud.part_of_world(service).await;
+async fn sweep(work: Work, scene: Scene) {
+    let quell = Rehearsal::of(&work.policy()).await.with("QUELL_KILL_SWITCH", KILL_SWITCH);
+    quell.cloud.set_parameter(KILL_SWITCH, "contain").await;
+    let before = scene.part_of_world(&quell.cloud).await;
     let mut sweep = Sweep {
         attacker: Attacker::before(&quell).await,
         quell,
-        service,
-        event: read(event),
-        finding,
-        remediation: remediation_of(event),
+        scene,
+        work,
         before,
         contained: Vec::new(),
         cases: 0,
         table: Vec::new(),
     };
-    let places = sweep.reference(work).await;
-    for place in places {
+    for place in sweep.reference().await {
         for mishap in MISHAPS.into_iter().filter(|mishap| mishap.can_meet(&place)) {
-            sweep.case(work, &place, mishap).await;
+            sweep.case(&place, mishap).await;
         }
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("crash-sweep");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join(format!("{event}-{work}.txt").replace(' ', "-")), sweep.table.join("\n") + "\n")
+    std::fs::write(folder.join(format!("{scene}-{work}.txt").replace(' ', "-")), sweep.table.join("\n") + "\n")
         .unwrap();
     let ends: BTreeSet<&str> = sweep.table.iter().filter_map(|line| line.rsplit("| ").next()).collect();
     let stale: Vec<&String> = sweep.table.iter().filter(|line| line.contains("reads stale")).collect();
@@ -115,60 +72,80 @@ async fn sweep(work: Work, event: &str, finding: &'static str, service: &'static
     assert!(sweep.table.len() > 40 && ends.iter().any(|end| end.ends_with("undone")), "{ends:?}");
 }
 
-fn remediation_of(event: &str) -> &'static str {
-    match event {
-        "access_key_used_from_tor" => "compromised-access-key",
-        "instance_credentials_used_outside_aws" => "stolen-role-session",
-        "port_probe" => "exposed-port",
-        _ => "compromised-instance",
-    }
-}
-
-impl Mishap {
-    /// Only reads of what was written can be stale.
-    fn can_meet(self, place: &Place) -> bool {
-        let operation = place.action.split(':').nth(1).unwrap_or_default();
-        let reads = ["iam:", "ec2:"].iter().any(|service| place.action.starts_with(service))
-            && ["Get", "List", "Describe"].iter().any(|verb| operation.starts_with(verb));
-        self != Self::StaleReads || reads
-    }
-
-    fn kills(self) -> bool {
-        matches!(self, Self::KilledBefore | Self::KilledAfter)
-    }
-}
-
 impl Sweep {
-    /// Contains and undoes without a mishap, and tells which calls that takes.
-    async fn reference(&mut self, work: Work) -> Vec<Place> {
+    /// Does it without a mishap, and tells which calls that takes.
+    async fn reference(&mut self) -> Vec<Place> {
         let finding = self.next().await;
-        self.quell.cloud.forget_calls();
         let event = self.event_of(&finding);
-        let answer = self.quell.handle(event, 0).await;
-        assert_eq!(crate::taking_back::verdict(&answer), "contained", "{}", self.quell.email());
-        let contain = places(&self.quell.calls());
-        self.contained = self.changes().await;
+        self.prepare(&event).await;
+        let order = self.order_of(&event, &finding);
         self.quell.cloud.forget_calls();
-        self.open().await;
-        assert_eq!(self.changes().await, [""; 0], "the attacker has it all back");
-        self.quell.tick(6).await.ok();
-        assert_eq!((self.changes().await, self.quell.verdicts()), (self.contained.clone(), vec![AGAIN.to_owned()]));
-        let again = places(&self.quell.calls());
-        self.quell.cloud.forget_calls();
-        let undone = self.quell.order_about("undo", &finding, 10).await;
-        assert_eq!(undone.pointer("/ok/verdict").and_then(Value::as_str), Some("released"), "{undone}");
-        let undo = places(&self.quell.calls());
-        assert_eq!(self.changes().await, [""; 0]);
-        match work {
-            Work::Contain => contain,
-            Work::Again => again,
-            Work::Undo => undo,
+        let answer = self.quell.handle(order, self.work.later()).await;
+        let places = places(&self.quell.calls());
+        assert_eq!(self.quell.verdicts(), [self.verdict()], "{answer:?} {}", self.quell.email());
+        let changes = self.changes().await;
+        assert_eq!(changes.is_empty(), self.gives_back(), "{changes:?}");
+        if self.work == Work::Again {
+            assert_eq!(changes, self.contained, "the same is contained again");
         }
+        self.contained = changes;
+        self.undo("without a mishap", &finding).await;
+        places
+    }
+
+    /// What comes before the work.
+    async fn prepare(&mut self, event: &Value) {
+        if self.work != Work::Contain {
+            self.quell.handle(event.clone(), 0).await.unwrap();
+        }
+        if self.work == Work::Again {
+            let contained = self.changes().await;
+            assert!(!contained.is_empty(), "{}", self.quell.email());
+            self.contained = contained;
+            self.open().await;
+            assert_eq!(self.changes().await, [""; 0], "the attacker has it all back");
+        }
+    }
+
+    /// What has Quell do the work.
+    fn order_of(&self, event: &Value, finding: &str) -> Value {
+        let incident = self.incident(finding);
+        match self.work {
+            Work::Contain => event.clone(),
+            Work::Undo => json!({ "quell": { "command": "undo", "incident": incident } }),
+            Work::Approve => {
+                json!({ "quell": { "command": "approve", "incident": incident, "plan": self.plan_to_approve() } })
+            }
+            Work::Again | Work::Fallback | Work::End => json!({ "quell": "tick" }),
+        }
+    }
+
+    /// What people are told of the work when all goes well.
+    fn verdict(&self) -> &'static str {
+        match self.work {
+            Work::Contain | Work::Approve | Work::Fallback => "CONTAINED",
+            Work::Again => AGAIN,
+            Work::Undo | Work::End => "RELEASED",
+        }
+    }
+
+    fn gives_back(&self) -> bool {
+        matches!(self.work, Work::Undo | Work::End)
+    }
+
+    /// The number of the plan that people were last asked to approve.
+    fn plan_to_approve(&self) -> u32 {
+        let messages = self.quell.cloud.messages();
+        let asked = messages.iter().rev().find_map(|message| {
+            let (_, rest) = message.bodies["email"].split_once("--plan ")?;
+            rest.split_whitespace().next()?.parse().ok()
+        });
+        asked.unwrap_or(1)
     }
 
     /// The attacker takes it all back.
     async fn open(&self) {
-        if self.service == "iam" {
+        if self.scene.service == "iam" {
             self.attacker.open_identities(&self.quell).await;
         } else {
             self.attacker.open_network(&self.quell).await;
@@ -186,63 +163,48 @@ impl Sweep {
     }
 
     fn event_of(&self, finding: &str) -> Value {
-        self.quell.event(&self.event.replace(self.finding, finding))
+        self.quell.event(&self.scene.event().replace(self.scene.finding, finding))
+    }
+
+    fn incident(&self, finding: &str) -> String {
+        self.quell.incident_in(self.scene.account(&self.quell.cloud), finding)
+    }
+
+    async fn order(&self, command: &str, finding: &str, later: i64) -> Value {
+        self.quell.order(json!({ "command": command, "incident": self.incident(finding) }), later).await
     }
 
     async fn changes(&self) -> Vec<String> {
-        self.quell.changes(&self.before, &self.quell.cloud.part_of_world(self.service).await)
+        self.quell.changes(&self.before, &self.scene.part_of_world(&self.quell.cloud).await)
     }
 
-    async fn case(&mut self, work: Work, place: &Place, mishap: Mishap) {
+    async fn case(&mut self, place: &Place, mishap: Mishap) {
         let finding = self.next().await;
-        let what = format!("{} | {work} | {place} | {mishap}", self.remediation);
-        self.quell.cloud.forget_calls();
         let event = self.event_of(&finding);
-        match work {
-            Work::Contain => {
-                let met = self.meet(event.clone(), place, mishap, 0).await;
-                let what = happened(what, mishap, met);
-                self.look_after(&event, &finding).await;
-                let held = self.judge(&what, mishap, "CONTAINED").await;
-                self.undo(&what, &finding, 3_000).await;
-                self.table.push(format!("{what} | {}", if held { "contained, undone" } else { "told, undone" }));
+        self.prepare(&event).await;
+        let order = self.order_of(&event, &finding);
+        self.quell.cloud.forget_calls();
+        let met = self.meet(order, place, mishap).await;
+        let what = happened(format!("{} | {} | {place} | {mishap}", self.scene, self.work), mishap, met);
+        let end = if self.gives_back() {
+            self.judge_undo(&what, &finding, mishap).await;
+            "undone"
+        } else {
+            self.look_after(&event, &finding).await;
+            match (self.judge(&what, mishap).await, self.work) {
+                (false, _) => "told, undone",
+                (true, Work::Again) => "contained again, undone",
+                (true, _) => "contained, undone",
             }
-            Work::Again => {
-                self.quell.handle(event.clone(), 0).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-                self.open().await;
-                self.quell.cloud.forget_calls();
-                let met = self.meet(json!({ "quell": "tick" }), place, mishap, 6).await;
-                let what = happened(what, mishap, met);
-                self.look_after(&event, &finding).await;
-                let held = self.judge(&what, mishap, AGAIN).await;
-                self.undo(&what, &finding, 3_000).await;
-                self.table.push(format!("{what} | {}", if held { "contained again, undone" } else { "told, undone" }));
-            }
-            Work::Undo => {
-                self.quell.handle(event, 0).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-                self.quell.cloud.forget_calls();
-                let order = json!({ "command": "undo", "incident": self.quell.incident(&finding) });
-                let order = json!({ "quell": order });
-                let met = self.meet(order, place, mishap, 10).await;
-                let what = happened(what, mishap, met);
-                for later in [100, 400] {
-                    self.quell.tick(later).await.ok();
-                }
-                // The sweep ends what was begun, without another order; what AWS does not allow, it cannot.
-                let shown = self.quell.order_about("show", &finding, 500).await;
-                let begun = shown["ok"]["incident"]["history"].to_string().contains("began to undo it");
-                let changes = self.changes().await;
-                assert!(!begun || mishap == Mishap::Denied || changes == [""; 0], "{what}: {changes:?}");
-                self.undo(&what, &finding, 3_000).await;
-                self.table.push(format!("{what} | undone"));
-            }
-        }
+        };
+        self.undo(&what, &finding).await;
+        self.table.push(format!("{what} | {end}"));
     }
 
     /// Handles an event, with the mishap at this call, and says whether it happened.
-    async fn meet(&self, event: Value, place: &Place, mishap: Mishap, later: i64) -> bool {
+    async fn meet(&self, event: Value, place: &Place, mishap: Mishap) -> bool {
         let rule = |fault| Rule::on(&place.action, fault);
-        let cloud = &self.quell.cloud;
+        let (cloud, later) = (&self.quell.cloud, self.work.later());
         if mishap.kills() {
             let (pause, breakpoint) = breakpoint();
             let fault =
@@ -266,33 +228,42 @@ impl Sweep {
         }
     }
 
-    /// The sweep's next ticks, and Lambda's second delivery where the first left no trace.
+    /// The sweep's next ticks, Lambda's second delivery where the first left no trace, and whoever approved it and reads that
+    /// it still waits.
     async fn look_after(&self, event: &Value, finding: &str) {
-        self.quell.tick(60).await.ok();
+        let base = self.work.later();
+        self.quell.tick(base + 60).await.ok();
         if !self.is_settled(finding).await {
-            self.quell.handle(event.clone(), 120).await.ok();
+            self.quell.handle(event.clone(), base + 120).await.ok();
         }
         for later in [200, 600, 2_000] {
             if self.is_settled(finding).await {
                 break;
             }
-            self.quell.tick(later).await.ok();
+            self.quell.tick(base + later).await.ok();
+        }
+        if self.work == Work::Approve && self.status(finding).await == "waiting" {
+            self.quell.handle(self.order_of(event, finding), base + 2_100).await.ok();
         }
     }
 
     /// Whether the incident is held, or over, and nobody is at it.
     async fn is_settled(&self, finding: &str) -> bool {
-        let shown = self.quell.order_about("show", finding, 150).await;
-        let status = shown.pointer("/ok/incident/status").and_then(Value::as_str).unwrap_or_default();
-        ["held", "closed", "waiting"].contains(&status)
+        ["held", "closed", "waiting"].contains(&self.status(finding).await.as_str())
+    }
+
+    async fn status(&self, finding: &str) -> String {
+        let shown = self.order("show", finding, self.work.later() + 150).await;
+        shown.pointer("/ok/incident/status").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
     /// Whether all is contained. If not, AWS or a guard did not allow it, and the last message says so.
-    async fn judge(&self, what: &str, mishap: Mishap, verdict: &str) -> bool {
+    async fn judge(&self, what: &str, mishap: Mishap) -> bool {
         let changes = self.changes().await;
         let verdicts = self.quell.verdicts();
         let last = verdicts.last().map(String::as_str).unwrap_or_default();
         let all = changes == self.contained;
+        let again = self.work == Work::Again;
         if mishap == Mishap::Denied && !all {
             let thing = |change: &String| change.split(": ").next().unwrap_or_default().to_owned();
             let things: BTreeSet<String> = self.contained.iter().map(thing).collect();
@@ -301,11 +272,11 @@ impl Sweep {
         } else {
             assert_eq!(changes, self.contained, "{what}: {verdicts:?}\n{}", self.quell.email());
             // What is told last may be that the rest could be contained after all.
-            assert!(last == verdict || last == "CONTAINED", "{what}: {verdicts:?}\n{}", self.quell.email());
+            assert!(last == self.verdict() || last == "CONTAINED", "{what}: {verdicts:?}\n{}", self.quell.email());
             let set_back =
                 |message: &Message| message.bodies.values().any(|body| body.contains("Somebody had set it back"));
             let is_said = self.quell.cloud.messages().iter().any(set_back);
-            assert!(is_said == (verdict == AGAIN), "{what}: {verdicts:?}\n{}", self.quell.email());
+            assert!(is_said == again, "{what}: {verdicts:?}\n{}", self.quell.email());
         }
         let repeated = "You may have been told this before";
         let unmarked = self.quell.cloud.messages().into_iter().filter(|message| {
@@ -315,16 +286,36 @@ impl Sweep {
         // SNS knows no way to ask twice for one message: whoever hears no answer asks again.
         let asked_twice = mishap == Mishap::AnswerLost && what.contains("sns:Publish");
         // What a stale read hides is found, and told, by the next look.
-        let seen_later = mishap == Mishap::StaleReads && verdict == AGAIN;
+        let seen_later = mishap == Mishap::StaleReads && again;
         let most = if asked_twice || seen_later { 2 } else { 1 };
         assert!(unmarked.count() <= most, "{what}: {verdicts:?}");
         all
     }
 
+    /// The sweep ends what was begun, without an order; what AWS does not allow, it cannot, and people hear of that.
+    async fn judge_undo(&self, what: &str, finding: &str, mishap: Mishap) {
+        for later in [100, 400] {
+            self.quell.tick(self.work.later() + later).await.ok();
+        }
+        let shown = self.order("show", finding, self.work.later() + 500).await;
+        let begun = shown["ok"]["incident"]["history"].to_string().contains("began to undo it");
+        let changes = self.changes().await;
+        assert!(begun || self.work == Work::Undo, "{what}: {shown}");
+        assert!(!begun || mishap == Mishap::Denied || changes == [""; 0], "{what}: {changes:?}");
+        let verdicts = self.quell.verdicts();
+        let last = verdicts.last().map(String::as_str);
+        if begun && changes == [""; 0] {
+            assert!(last == Some("RELEASED"), "{what}: {verdicts:?} {}", self.quell.email());
+        } else if begun {
+            assert!(last.is_some_and(|last| last != "RELEASED"), "{what}: {changes:?} {verdicts:?}");
+        }
+    }
+
     /// Undoes it, twice, and all is as before.
-    async fn undo(&self, what: &str, finding: &str, later: i64) {
-        self.quell.order_about("undo", finding, later).await;
-        let again = self.quell.order_about("undo", finding, later + 100).await;
+    async fn undo(&self, what: &str, finding: &str) {
+        let later = self.work.later() + 3_000;
+        self.order("undo", finding, later).await;
+        let again = self.order("undo", finding, later + 100).await;
         let error = again.get("error").and_then(Value::as_str).unwrap_or_default();
         assert!(
             error.starts_with("there is nothing to undo") || error.starts_with("nothing was done"),
@@ -334,111 +325,107 @@ impl Sweep {
     }
 }
 
-/// What was read before anything was written is never stale: that is no case, and told as none.
-fn happened(what: String, mishap: Mishap, met: bool) -> String {
-    assert!(met || mishap == Mishap::StaleReads, "{what}: it did not happen");
-    if met { what } else { format!("{what} (nothing was)") }
-}
-
-/// Every call of a run, counted by its operation.
-fn places(calls: &[Call]) -> Vec<Place> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    let place = |call: &Call| {
-        let action = call.action();
-        let nth = counts.entry(action.clone()).or_default();
-        *nth += 1;
-        Place { nth: *nth, action }
-    };
-    calls.iter().map(place).collect()
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.action, self.nth)
-    }
-}
-
-impl fmt::Display for Work {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Contain => "contain",
-            Self::Again => "contain again",
-            Self::Undo => "undo",
-        })
-    }
-}
-
-impl fmt::Display for Mishap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::KilledBefore => "killed before",
-            Self::KilledAfter => "killed after",
-            Self::AnswerLost => "answer lost",
-            Self::Throttled => "throttled",
-            Self::Unavailable => "unavailable",
-            Self::Denied => "denied",
-            Self::StaleReads => "reads stale for 2 s",
-        })
-    }
-}
-
 #[tokio::test]
 async fn containing_a_key() {
-    sweep(Work::Contain, "access_key_used_from_tor", "5e8e95fc4de1f034e96967422b76b5c7", "iam").await;
+    sweep(Work::Contain, scene::KEY).await;
 }
 
 #[tokio::test]
 async fn containing_a_key_again() {
-    sweep(Work::Again, "access_key_used_from_tor", "5e8e95fc4de1f034e96967422b76b5c7", "iam").await;
+    sweep(Work::Again, scene::KEY).await;
 }
 
 #[tokio::test]
 async fn undoing_a_key() {
-    sweep(Work::Undo, "access_key_used_from_tor", "5e8e95fc4de1f034e96967422b76b5c7", "iam").await;
+    sweep(Work::Undo, scene::KEY).await;
+}
+
+#[tokio::test]
+async fn containing_a_key_that_a_person_approved() {
+    sweep(Work::Approve, scene::KEY).await;
+}
+
+#[tokio::test]
+async fn containing_a_key_that_nobody_decided_on_in_time() {
+    sweep(Work::Fallback, scene::KEY).await;
+}
+
+#[tokio::test]
+async fn ending_what_was_for_an_hour() {
+    sweep(Work::End, scene::KEY).await;
+}
+
+#[tokio::test]
+async fn containing_a_member_accounts_key() {
+    sweep(Work::Contain, scene::MEMBERS_KEY).await;
+}
+
+#[tokio::test]
+async fn containing_a_member_accounts_key_again() {
+    sweep(Work::Again, scene::MEMBERS_KEY).await;
+}
+
+#[tokio::test]
+async fn undoing_a_member_accounts_key() {
+    sweep(Work::Undo, scene::MEMBERS_KEY).await;
 }
 
 #[tokio::test]
 async fn containing_a_role_session() {
-    sweep(Work::Contain, "instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e", "iam").await;
+    sweep(Work::Contain, scene::SESSION).await;
 }
 
 #[tokio::test]
 async fn containing_a_role_session_again() {
-    sweep(Work::Again, "instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e", "iam").await;
+    sweep(Work::Again, scene::SESSION).await;
 }
 
 #[tokio::test]
 async fn undoing_a_role_session() {
-    sweep(Work::Undo, "instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e", "iam").await;
+    sweep(Work::Undo, scene::SESSION).await;
 }
 
 #[tokio::test]
 async fn containing_an_instance() {
-    sweep(Work::Contain, "instance_talks_to_c2", "49f8ace915ec5c661c8d751b77f90ac6", "ec2").await;
+    sweep(Work::Contain, scene::INSTANCE).await;
 }
 
 #[tokio::test]
 async fn containing_an_instance_again() {
-    // With one interface: the larger instance's many calls would take minutes more.
-    sweep(Work::Again, "instance_mines_bitcoin", "c218f816f3732196b9d69ecfe8a0f3e8", "ec2").await;
+    sweep(Work::Again, scene::SMALL_INSTANCE).await;
 }
 
 #[tokio::test]
 async fn undoing_an_instance() {
-    sweep(Work::Undo, "instance_talks_to_c2", "49f8ace915ec5c661c8d751b77f90ac6", "ec2").await;
+    sweep(Work::Undo, scene::INSTANCE).await;
 }
 
 #[tokio::test]
 async fn containing_a_port() {
-    sweep(Work::Contain, "port_probe", "f351532bafcc77f8c3301b51d22f8d61", "ec2").await;
+    sweep(Work::Contain, scene::PORT).await;
 }
 
 #[tokio::test]
 async fn containing_a_port_again() {
-    sweep(Work::Again, "port_probe", "f351532bafcc77f8c3301b51d22f8d61", "ec2").await;
+    sweep(Work::Again, scene::PORT).await;
 }
 
 #[tokio::test]
 async fn undoing_a_port() {
-    sweep(Work::Undo, "port_probe", "f351532bafcc77f8c3301b51d22f8d61", "ec2").await;
+    sweep(Work::Undo, scene::PORT).await;
+}
+
+#[tokio::test]
+async fn containing_a_port_of_a_range() {
+    sweep(Work::Contain, scene::PORT_OF_A_RANGE).await;
+}
+
+#[tokio::test]
+async fn containing_a_port_of_a_range_again() {
+    sweep(Work::Again, scene::PORT_OF_A_RANGE).await;
+}
+
+#[tokio::test]
+async fn undoing_a_port_of_a_range() {
+    sweep(Work::Undo, scene::PORT_OF_A_RANGE).await;
 }

@@ -2,6 +2,7 @@
 
 use crate::attacker::Attacker;
 use crate::cloud::{Fault, Refusal, Rule, breakpoint};
+use crate::crash::scene;
 use crate::looking_after::{HOUR, KEY_ID};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
@@ -123,33 +124,37 @@ async fn quell_does_not_turn_against_itself() {
 async fn the_kill_switch_stops_looks_and_what_crashed_too_and_undo_never() {
     let quell = Rehearsal::of(CONTAIN).await.with("QUELL_KILL_SWITCH", "quell-kill-switch");
     quell.cloud.set_parameter("quell-kill-switch", "contain").await;
-    let (before, attacker) = (quell.cloud.part_of_world("iam").await, Attacker::before(&quell).await);
+    let (before, attacker) = (scene::KEY.part_of_world(&quell.cloud).await, Attacker::before(&quell).await);
     assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
-    let contained = quell.cloud.part_of_world("iam").await;
+    let contained = scene::KEY.part_of_world(&quell.cloud).await;
     quell.cloud.set_parameter("quell-kill-switch", "plan").await;
     attacker.open_identities(&quell).await;
     quell.cloud.forget_calls();
     for later in [6, 16, 70] {
         quell.tick(later).await.ok();
     }
-    assert_eq!(quell.changes(&before, &quell.cloud.part_of_world("iam").await), [""; 0], "nothing is written");
+    assert_eq!(quell.changes(&before, &scene::KEY.part_of_world(&quell.cloud).await), [""; 0], "nothing is written");
     assert_eq!(quell.told().len(), 1, "{}", quell.email());
     let says = ["Somebody had set it back", "refused: the kill switch says \"plan\""];
     assert!(says.iter().all(|says| quell.email().contains(says)), "{}", quell.email());
     quell.cloud.set_parameter("quell-kill-switch", "contain").await;
     quell.tick(HOUR + 60).await.ok();
-    assert_eq!(quell.changes(&contained, &quell.cloud.part_of_world("iam").await), [""; 0], "it is contained again");
+    assert_eq!(
+        quell.changes(&contained, &scene::KEY.part_of_world(&quell.cloud).await),
+        [""; 0],
+        "it is contained again"
+    );
     assert_eq!(quell.verdicts().last().map(String::as_str), Some("CONTAINED"), "{}", quell.email());
     quell.cloud.set_parameter("quell-kill-switch", "plan").await;
     assert_eq!(quell.order_about("undo", KEY_ID, HOUR + 90).await["ok"]["verdict"], "released");
-    assert_eq!(quell.changes(&before, &quell.cloud.part_of_world("iam").await), [""; 0]);
+    assert_eq!(quell.changes(&before, &scene::KEY.part_of_world(&quell.cloud).await), [""; 0]);
 }
 
 #[tokio::test]
 async fn what_crashed_before_the_kill_switch_was_pulled_is_not_gone_on_with() {
     let quell = Rehearsal::of(CONTAIN).await.with("QUELL_KILL_SWITCH", "quell-kill-switch");
     quell.cloud.set_parameter("quell-kill-switch", "contain").await;
-    let before = quell.cloud.part_of_world("iam").await;
+    let before = scene::KEY.part_of_world(&quell.cloud).await;
     let (pause, reached) = breakpoint();
     quell.cloud.inject(Rule::on("UpdateAccessKey", Fault::PauseBefore(pause)));
     quell.cloud.inject(Rule::on("PutUserPolicy", Fault::Refuse(Refusal::Throttled)));
@@ -157,13 +162,13 @@ async fn what_crashed_before_the_kill_switch_was_pulled_is_not_gone_on_with() {
     quell.cloud.heal();
     quell.cloud.set_parameter("quell-kill-switch", "plan").await;
     quell.tick(120).await.ok();
-    assert_eq!(quell.changes(&before, &quell.cloud.part_of_world("iam").await), [""; 0], "nothing is written");
+    assert_eq!(quell.changes(&before, &scene::KEY.part_of_world(&quell.cloud).await), [""; 0], "nothing is written");
     assert!(quell.email().contains("refused: the kill switch says \"plan\""), "{}", quell.email());
     quell.cloud.set_parameter("quell-kill-switch", "contain").await;
     quell.tick(HOUR + 180).await.ok();
     assert_eq!(quell.verdicts().last().map(String::as_str), Some("CONTAINED"), "{}", quell.email());
     assert_eq!(quell.order_about("undo", KEY_ID, HOUR + 300).await["ok"]["verdict"], "released");
-    assert_eq!(quell.changes(&before, &quell.cloud.part_of_world("iam").await), [""; 0]);
+    assert_eq!(quell.changes(&before, &scene::KEY.part_of_world(&quell.cloud).await), [""; 0]);
 }
 
 #[tokio::test]

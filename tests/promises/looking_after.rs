@@ -7,6 +7,7 @@ use crate::stage::{CONTAIN, read};
 use crate::story::newer;
 use crate::taking_back::verdict;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 pub const KEY: &str = "access_key_used_from_tor";
 pub const KEY_ID: &str = "5e8e95fc4de1f034e96967422b76b5c7";
@@ -69,20 +70,24 @@ async fn the_sweep_looks_soon_then_hourly_for_a_day_and_contains_again() {
 
 #[tokio::test]
 async fn the_invocation_itself_takes_the_first_looks() {
-    let quell = Rehearsal::of(CONTAIN).await.with("QUELL_LINGER", "7");
-    let event = quell.event(&read(KEY));
-    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
-    let before = quell.cloud.world().await;
-    let (answer, ()) = tokio::join!(quell.handle(event, 0), async {
-        while quell.told().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
-    });
-    assert_eq!(verdict(&answer), "contained");
-    assert_eq!(quell.verdicts(), ["CONTAINED", "CONTAINED AGAIN"]);
-    assert!(quell.email().contains("Somebody had set it back, and it was contained again"), "{}", quell.email());
-    assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 2);
+    // Opened at once, it is seen by the look after 5 seconds; opened after that, by the one after 15.
+    for (linger, opened_after) in [("7", 0), ("17", 7)] {
+        let quell = Rehearsal::of(CONTAIN).await.with("QUELL_LINGER", linger);
+        let event = quell.event(&read(KEY));
+        let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+        let before = quell.cloud.world().await;
+        let (answer, ()) = tokio::join!(quell.handle(event, 0), async {
+            while quell.told().is_empty() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            tokio::time::sleep(Duration::from_secs(opened_after)).await;
+            iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+        });
+        assert_eq!(verdict(&answer), "contained");
+        assert_eq!(quell.verdicts(), ["CONTAINED", "CONTAINED AGAIN"]);
+        assert!(quell.email().contains("Somebody had set it back, and it was contained again"), "{}", quell.email());
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 2);
+    }
 }
 
 #[tokio::test]

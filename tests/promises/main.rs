@@ -8,6 +8,7 @@ mod cloud_instrument;
 mod containment;
 mod corpus;
 mod crash;
+mod credentials;
 mod deciding;
 mod guarding;
 mod hearing;

@@ -7,7 +7,7 @@ use crate::story::{but, newer};
 use crate::taking_back::verdict;
 
 /// The probed instance is the one whose group opens tcp 20-30 to the world in one rule.
-const OF_BATCH: [(&str, &str); 4] = [
+pub const OF_BATCH: [(&str, &str); 4] = [
     ("i-0b1b2c3d4e5f60718", "i-0c1b2c3d4e5f60718"),
     ("eni-0b1b2c3d4e5f60001", "eni-0c1b2c3d4e5f60001"),
     ("sg-0b1b2c3d4e5f60030", "sg-0c1b2c3d4e5f60030"),

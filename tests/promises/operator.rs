@@ -30,50 +30,48 @@ const ID: &str = "111122223333/eu-west-1/6ab6e6ee780ed494f3b7ca56acdc74df";
 
 /// What the command printed, and how it ended.
 #[derive(Debug)]
-struct Ran {
+pub struct Ran {
     code: i32,
     out: String,
     complaint: String,
 }
 
 /// A folder with a policy in it, and the settings that the command finds around it.
-struct Desk {
+pub struct Desk {
     folder: TempDir,
     environment: Vec<(&'static str, String)>,
 }
 
 impl Desk {
-    fn new(policy: &str) -> Self {
+    pub fn new(policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("policy.toml"), policy).unwrap();
-        let environment = vec![
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-            ("AWS_CONFIG_FILE", folder.path().join("config").display().to_string()),
-            ("AWS_SHARED_CREDENTIALS_FILE", folder.path().join("credentials").display().to_string()),
-        ];
+        let environment =
+            vec![("AWS_EC2_METADATA_DISABLED", "true".to_owned()), ("HOME", folder.path().display().to_string())];
         Self { folder, environment }
     }
 
-    fn with_keys(mut self, key: &str, secret: &str) -> Self {
-        self.environment.extend([
-            ("AWS_ACCESS_KEY_ID", key.to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", secret.to_owned()),
-            ("AWS_REGION", "eu-west-1".to_owned()),
-        ]);
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
         self
     }
 
-    fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub fn with_keys(self, key: &str, secret: &str) -> Self {
+        self.with("AWS_ACCESS_KEY_ID", key).with("AWS_SECRET_ACCESS_KEY", secret).with("AWS_REGION", "eu-west-1")
+    }
+
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
         path
     }
 
-    async fn run(&self, line: &str) -> Ran {
+    pub async fn run(&self, line: &str) -> Ran {
         self.run_with(line, "").await
     }
 
-    async fn run_with(&self, line: &str, input: &str) -> Ran {
+    pub async fn run_with(&self, line: &str, input: &str) -> Ran {
         let mut command = Command::new(QUELL);
         command.args(line.split_whitespace()).current_dir(&self.folder).env_clear();
         command.envs(self.environment.iter().map(|(name, value)| (*name, value.as_str())));
@@ -88,7 +86,7 @@ impl Desk {
 
 impl Ran {
     #[track_caller]
-    fn said(&self, code: i32, expect: &[&str]) {
+    pub fn said(&self, code: i32, expect: &[&str]) {
         let all = format!("{}{}", self.out, self.complaint);
         assert_eq!(self.code, code, "{all}");
         for expect in expect {
@@ -110,6 +108,11 @@ async fn a_policy_is_fine_or_every_problem_in_it_is_told_with_its_place() {
     let problems =
         ["bad.toml:2:12: unknown response \"contian\"; did you mean \"contain\"?", "bad.toml:3:1: unknown key"];
     ran.said(1, &problems);
+    let json = desk.run(&format!("check --output json {}", bad.display())).await;
+    json.said(1, &["did you mean"]);
+    assert_eq!(json.json()["problems"][1]["line"], 3, "{json:?}");
+    let failed: Value = serde_json::from_str(&desk.run("check absent.toml --output json").await.complaint).unwrap();
+    assert_eq!(failed["hint"], "the team's policy.toml is named with --policy", "{failed}");
     desk.run("check absent.toml").await.said(1, &["error: absent.toml: cannot be read: No such file"]);
     desk.run("coverage --policy absent.toml").await.said(1, &["hint: the team's policy.toml is named with --policy"]);
 }
@@ -186,16 +189,6 @@ async fn a_wrong_line_is_a_usage_error_and_help_names_every_exit_code() {
     for shell in ["bash", "zsh", "fish"] {
         desk.run(&format!("completions {shell}")).await.said(0, &["coverage", "dry-run"]);
     }
-}
-
-#[tokio::test]
-async fn what_credentials_are_missing_is_said() {
-    let desk = Desk::new(CONTAIN);
-    desk.file("config", "[profile sso]\nregion = eu-west-1\nsso_start_url = https://example.com\nsso_region = eu-west-1\nsso_account_id = 111122223333\nsso_role_name = Admin\n");
-    desk.run("incidents --region eu-west-1").await.said(3, &["error: credentials: ", "hint: name a profile"]);
-    desk.run("incidents").await.said(1, &["in which region the function is, is not known"]);
-    desk.run("incidents --profile sso").await.said(3, &["aws configure export-credentials"]);
-    desk.run("incidents --profile none --region eu-west-1").await.said(3, &["hint: name a profile"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,7 +119,11 @@ impl Rehearsal {
 
     /// The incident's id, by that of its finding in the main account.
     pub fn incident(&self, finding: &str) -> String {
-        format!("{}/{REGION}/{finding}", self.cloud.account_id)
+        self.incident_in(&self.cloud.account_id, finding)
+    }
+
+    pub fn incident_in(&self, account: &str, finding: &str) -> String {
+        format!("{account}/{REGION}/{finding}")
     }
 
     /// What is different, with the fixed ids, a line each.

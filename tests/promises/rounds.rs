@@ -11,8 +11,13 @@ use std::time::Duration;
 const LATENCY: Duration = Duration::from_millis(100);
 
 async fn stage() -> Stage {
-    let environment = [("QUELL_MEMBER_ROLE", "QuellMember"), ("QUELL_MEMBER_EXTERNAL_ID", EXTERNAL_ID)];
+    let environment = [
+        ("QUELL_MEMBER_ROLE", "QuellMember"),
+        ("QUELL_MEMBER_EXTERNAL_ID", EXTERNAL_ID),
+        ("QUELL_KILL_SWITCH", "quell-kill-switch"),
+    ];
     let stage = Stage::set_with(CONTAIN, &environment).await;
+    stage.cloud.set_parameter("quell-kill-switch", "contain").await;
     stage.cloud.latency(LATENCY);
     stage
 }

@@ -1,6 +1,7 @@
 //! Whatever was contained can be taken back, and then all is as it was.
 
 use crate::cloud::{Fault, Refusal, Rule, breakpoint};
+use crate::crash::scene::{self, Scene};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
@@ -10,15 +11,6 @@ use std::time::Duration;
 const KEY: &str = "access_key_used_from_tor";
 const KEY_ID: &str = "5e8e95fc4de1f034e96967422b76b5c7";
 
-/// One event of each remediation, one more where it does more, and the id of its finding.
-pub const EACH: &[(&str, &str)] = &[
-    (KEY, KEY_ID),
-    ("instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e"),
-    ("instance_talks_to_c2", "49f8ace915ec5c661c8d751b77f90ac6"),
-    ("port_probe", "f351532bafcc77f8c3301b51d22f8d61"),
-    ("attack_sequence", "485d8cb88c072a52e390bd255303de1e"),
-];
-
 pub fn verdict(answer: &Result<Value, String>) -> &str {
     match answer {
         Ok(answer) => answer["verdict"].as_str().or_else(|| answer["quiet"].as_str()).unwrap_or("?"),
@@ -26,26 +18,50 @@ pub fn verdict(answer: &Result<Value, String>) -> &str {
     }
 }
 
-#[tokio::test]
-async fn contained_and_undone_leaves_the_account_as_it_was() {
-    let quell = Rehearsal::of(CONTAIN).await;
-    for ((event, id), later) in EACH.iter().zip((0..).step_by(20)) {
-        let before = quell.cloud.world().await;
-        let event = quell.event(&read(event));
-        assert_eq!(verdict(&quell.handle(event, later).await), "contained");
-        assert!(!quell.changes(&before, &quell.cloud.world().await).is_empty());
+/// Each remediation, and again where it does something else.
+const EACH: [Scene; 8] = [
+    scene::KEY,
+    scene::INACTIVE_KEY,
+    scene::MEMBERS_KEY,
+    scene::SESSION,
+    scene::INSTANCE,
+    scene::PORT,
+    scene::PORT_OF_A_RANGE,
+    scene::SEQUENCE,
+];
 
-        let shown = json!({ "command": "undo", "incident": quell.incident(id), "dry_run": true });
-        let shown = quell.order(shown, later + 1).await;
+/// All that can be read of both accounts, and the rules of groups with their tags, but not their ids.
+async fn whole(quell: &Rehearsal) -> (Value, Vec<Value>, Vec<Value>) {
+    let cloud = &quell.cloud;
+    (cloud.world().await, cloud.main().rules().await, cloud.member().rules().await)
+}
+
+#[tokio::test]
+async fn contained_and_undone_leaves_the_accounts_as_they_were() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    for (scene, later) in EACH.into_iter().zip((0..).step_by(20)) {
+        let before = whole(&quell).await;
+        let event = quell.event(&scene.event());
+        assert_eq!(verdict(&quell.handle(event, later).await), "contained", "{scene}");
+        let contained = whole(&quell).await;
+        assert!(!quell.changes(&before.0, &contained.0).is_empty(), "{scene}");
+
+        let incident = quell.incident_in(scene.account(&quell.cloud), scene.finding);
+        let undo = json!({ "command": "undo", "incident": incident });
+        let mut dry_run = undo.clone();
+        dry_run["dry_run"] = json!(true);
+        let shown = quell.order(dry_run, later + 1).await;
         assert!(shown["ok"]["text"].as_str().is_some_and(|text| text.contains("would give back: ")), "{shown}");
-        let untouched = quell.cloud.world().await;
-        let undone = quell.order_about("undo", id, later + 2).await;
+        assert!(whole(&quell).await == contained, "a dry run changes nothing");
+        let undone = quell.order(undo.clone(), later + 2).await;
         assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
-        assert!(!quell.changes(&before, &untouched).is_empty(), "a dry run changes nothing");
-        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{id}");
+        let after = whole(&quell).await;
+        assert_eq!(quell.changes(&before.0, &after.0), [""; 0], "{scene}");
+        assert_eq!((&after.1, &after.2), (&before.1, &before.2), "{scene}");
+        assert!(after == before, "{scene}: something else is no longer as it was: {before:?} {after:?}");
         assert!(quell.email().starts_with("RELEASED: "), "{}", quell.email());
 
-        let again = quell.order_about("undo", id, later + 3).await;
+        let again = quell.order(undo, later + 3).await;
         assert_eq!(again["error"], "there is nothing to undo: it is released");
     }
 }
@@ -202,7 +218,10 @@ async fn an_update_contains_again_what_somebody_opened_and_leaves_what_an_operat
 
 #[tokio::test]
 async fn a_quarantine_group_goes_with_the_last_instance_that_is_in_it() {
-    let events = [("instance_mines_bitcoin", "c218f816f3732196b9d69ecfe8a0f3e8"), ("instance_talks_to_c2", EACH[2].1)];
+    let events = [
+        ("instance_mines_bitcoin", "c218f816f3732196b9d69ecfe8a0f3e8"),
+        ("instance_talks_to_c2", scene::INSTANCE.finding),
+    ];
     for order in [[0, 1], [1, 0]] {
         let quell = Rehearsal::of(CONTAIN).await;
         let before = quell.cloud.world().await;

@@ -1,8 +1,8 @@
 //! People are told once of every finding, in words that are ours, and the log and the numbers say the same.
 
 use crate::cloud::{Fault, Refusal, Rule};
-use crate::stage::{CONTAIN, Stage};
-use crate::story::Story;
+use crate::stage::{CONTAIN, Stage, read};
+use crate::story::{Story, newer};
 use serde_json::Value;
 
 #[tokio::test]
@@ -48,6 +48,25 @@ async fn the_message_can_be_filtered_by_its_attributes() {
         let body: Value = serde_json::from_str(&story.messages[0].bodies["default"]).unwrap();
         assert_eq!(body["verdict"], expect[0], "{body}");
     }
+}
+
+#[tokio::test]
+async fn what_alarms_watch_is_counted_once_when_it_happens() {
+    let stage = Stage::set(&format!("[limit]\nper_hour = 1\n{CONTAIN}")).await;
+    let counted = |story: &Story| {
+        let metrics = story.log.iter().filter(|line| line.get("_aws").is_some());
+        let number = |line: &Value, name: &str| line.get(name).and_then(Value::as_u64).unwrap();
+        metrics.map(|line| ["OverLimit", "Reopened", "MadeUp"].map(|name| number(line, name))).collect::<Vec<_>>()
+    };
+    let key = read("access_key_used_from_tor");
+    assert_eq!(counted(&stage.glance(&stage.lambda, &key).await), [[0, 0, 0]]);
+    let over = stage.glance(&stage.lambda, &read("port_probe")).await;
+    assert_eq!((over.end.as_str(), counted(&over)), ("waiting-for-approval", vec![[1, 0, 0]]));
+    let iam = stage.cloud.moto().service("iam", &stage.cloud.account_id);
+    iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+    assert_eq!(counted(&stage.glance(&stage.lambda, &newer(&key)).await), [[0, 1, 0]]);
+    let made_up = stage.made_up(&stage.lambda, &read("instance_credentials_used_outside_aws")).await;
+    assert_eq!((made_up.end.as_str(), counted(&made_up)), ("refused", vec![[0, 0, 1]]));
 }
 
 #[tokio::test]

@@ -1,0 +1,159 @@
+//! What the sweep contains, and what of it is interrupted.
+
+use crate::cloud::Cloud;
+use crate::looking_after::{HOUR, rule};
+use crate::one_group::OF_BATCH;
+use crate::stage::CONTAIN;
+use crate::story::but;
+use serde_json::Value;
+use std::fmt;
+
+/// One thing that is contained again and again.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene {
+    /// What the case is called in the table.
+    pub name: &'static str,
+    event: &'static str,
+    /// What the event says in place of what its file says.
+    but: &'static [(&'static str, &'static str)],
+    pub finding: &'static str,
+    pub is_member: bool,
+    /// The service that the remediation changes: that part of its account is compared.
+    pub service: &'static str,
+}
+
+pub const KEY: Scene = Scene {
+    name: "compromised-access-key",
+    event: "access_key_used_from_tor",
+    but: &[],
+    finding: "5e8e95fc4de1f034e96967422b76b5c7",
+    is_member: false,
+    service: "iam",
+};
+
+pub const MEMBERS_KEY: Scene = Scene {
+    name: "compromised-access-key of a member account",
+    event: "member_account_access_key",
+    finding: "31994af305740b924ba7c8d80e0e8466",
+    is_member: true,
+    ..KEY
+};
+
+pub const SESSION: Scene = Scene {
+    name: "stolen-role-session",
+    event: "instance_credentials_used_outside_aws",
+    finding: "c6c9af66c89db32765c152270257a69e",
+    ..KEY
+};
+
+pub const INSTANCE: Scene = Scene {
+    name: "compromised-instance",
+    event: "instance_talks_to_c2",
+    finding: "49f8ace915ec5c661c8d751b77f90ac6",
+    service: "ec2",
+    ..KEY
+};
+
+/// With one interface: the larger instance's many calls would take minutes more.
+pub const SMALL_INSTANCE: Scene = Scene {
+    name: "compromised-instance of one interface",
+    event: "instance_mines_bitcoin",
+    finding: "c218f816f3732196b9d69ecfe8a0f3e8",
+    ..INSTANCE
+};
+
+pub const PORT: Scene =
+    Scene { name: "exposed-port", event: "port_probe", finding: "f351532bafcc77f8c3301b51d22f8d61", ..INSTANCE };
+
+/// Port 22 within a rule that opens tcp 20-30.
+pub const PORT_OF_A_RANGE: Scene = Scene {
+    name: "exposed-port within a range",
+    but: &[OF_BATCH[0], OF_BATCH[1], OF_BATCH[2], OF_BATCH[3], (PORT.finding, "f351532bafcc77f8c3301b51d22f8d63")],
+    finding: "f351532bafcc77f8c3301b51d22f8d63",
+    ..PORT
+};
+
+/// A key that somebody made inactive before, and a second key of the same user that works.
+pub const INACTIVE_KEY: Scene = Scene {
+    name: "compromised-access-key that is inactive",
+    event: "access_key_already_inactive",
+    finding: "2af3be191f5f55a5f825b4ba12d86034",
+    ..KEY
+};
+
+/// A key, a session and an instance in one finding.
+pub const SEQUENCE: Scene =
+    Scene { name: "attack sequence", event: "attack_sequence", finding: "485d8cb88c072a52e390bd255303de1e", ..KEY };
+
+/// What is interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    Contain,
+    /// The attacker opened everything; the sweep looks.
+    Again,
+    Undo,
+    /// A person approved it.
+    Approve,
+    /// Nobody approved it in time, and the rule says that it is contained then.
+    Fallback,
+    /// It was contained for an hour, which is over.
+    End,
+}
+
+impl Scene {
+    pub fn event(&self) -> String {
+        but(self.event, self.but)
+    }
+
+    /// What it changes, and what is beside that.
+    pub async fn part_of_world(&self, cloud: &Cloud) -> Value {
+        cloud.part_of_world(self.account(cloud), self.service).await
+    }
+
+    /// The account of what is contained.
+    pub fn account<'a>(&self, cloud: &'a Cloud) -> &'a str {
+        if self.is_member { &cloud.member_id } else { &cloud.account_id }
+    }
+}
+
+impl Work {
+    /// Everything is contained, however often.
+    pub fn policy(self) -> String {
+        let policy = match self {
+            Self::Contain | Self::Again | Self::Undo => CONTAIN.to_owned(),
+            Self::Approve => rule("approve", ""),
+            Self::Fallback => rule("approve", "approval = { within = '1h', fallback = 'contain' }"),
+            Self::End => rule("contain", "expires = '1h'"),
+        };
+        format!("[limit]\nper_hour = 100000\n{policy}")
+    }
+
+    /// How many seconds after the finding it is done.
+    pub fn later(self) -> i64 {
+        match self {
+            Self::Contain => 0,
+            Self::Again => 6,
+            Self::Undo | Self::Approve => 10,
+            Self::Fallback | Self::End => HOUR + 60,
+        }
+    }
+}
+
+impl fmt::Display for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Contain => "contain",
+            Self::Again => "contain again",
+            Self::Undo => "undo",
+            Self::Approve => "approve",
+            Self::Fallback => "contain unasked",
+            Self::End => "end",
+        })
+    }
+}
