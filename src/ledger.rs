@@ -21,9 +21,10 @@ use aws_sdk_dynamodb::Client;
 use futures_util::future::try_join_all;
 use hold::Hold;
 use jiff::Timestamp;
-use key::{HoldKey, IncidentId};
-use protocol::{Claim, Decided, Denied, Finish, How, LetGo, No, NoUndo, Occasion, Seen, Swap};
+use key::{CounterKey, HoldKey, IncidentId};
+use protocol::{Claim, Decided, Denied, Finish, How, LetGo, Limit, No, NoUndo, Occasion, Seen, Swap};
 use record::{IncidentRecord, Worker};
+use std::collections::BTreeMap;
 use store::{Store, Swapped, TRIES, pause};
 
 /// The ledger's table.
@@ -40,16 +41,58 @@ pub enum Claimed {
     Denied(Denied),
 }
 
+/// What a claim will probably meet.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Foreseen {
+    pub seen: Seen,
+    pub counted: Counted,
+}
+
+/// How many containments each of these counters, of the hour of the clock before, counts in the last sixty minutes.
+pub type Counted = BTreeMap<CounterKey, u32>;
+
+impl From<Seen> for Foreseen {
+    fn from(seen: Seen) -> Self {
+        Self { seen, ..Self::default() }
+    }
+}
+
 impl Ledger {
     #[must_use]
     pub fn new(client: Client, table: &str) -> Self {
         Self { store: Store { client, table: table.to_owned() } }
     }
 
-    /// Reads what a claim will probably meet, so that it need not learn it by being refused. An incident that may be
-    /// there, and holds that may be.
-    pub async fn foresee(&self, id: &IncidentId, holds: &[HoldKey]) -> Result<Seen, LedgerError> {
-        self.store.early(id, holds).await
+    /// Reads what a claim will probably meet, so that it need not learn it by being refused: an incident that may be
+    /// there, holds that may be, and counters.
+    pub async fn foresee(
+        &self,
+        id: &IncidentId,
+        holds: &[HoldKey],
+        counters: &[CounterKey],
+        now: Timestamp,
+    ) -> Result<Foreseen, LedgerError> {
+        self.store.early(id, holds, counters, now).await
+    }
+
+    /// What these limits still leave at `now`, when what was counted in the hour of the clock before, and lies in the last
+    /// sixty minutes, is taken from them. What is not among the `known` is read.
+    pub async fn left_of(
+        &self,
+        limits: Vec<Limit>,
+        mut known: Counted,
+        now: Timestamp,
+    ) -> Result<Vec<Limit>, LedgerError> {
+        let before = |limit: &Limit| limit.counter.before(now);
+        let unknown: Vec<_> = limits.iter().map(before).filter(|counter| !known.contains_key(counter)).collect();
+        if !unknown.is_empty() {
+            known.extend(self.store.counted(&unknown, now).await?);
+        }
+        let left = limits.into_iter().map(|limit| {
+            let counted = known.get(&before(&limit)).copied().unwrap_or_default();
+            Limit { at_most: limit.at_most.saturating_sub(counted), ..limit }
+        });
+        Ok(left.collect())
     }
 
     /// Claims a finding, its settings and its place under the limits: one round trip where nobody was here before.

@@ -5,24 +5,25 @@ use crate::aws::{Cloud, Clouds};
 use crate::blast;
 use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
-use crate::finding::Finding;
+use crate::finding::{Finding, Subject};
 use crate::guard::{self, Case, Own};
-use crate::id::Place;
+use crate::id::{AccountId, Place};
 use crate::incident::{Beside, Incident, News, Part};
 use crate::ledger::hold;
 use crate::ledger::key::{CounterKey, HoldKey, IncidentId};
-use crate::ledger::protocol::{Claim, Denied, How, Limit, Occasion, Seen};
+use crate::ledger::protocol::{Claim, Denied, How, Limit, Occasion};
 use crate::ledger::record::{IncidentRecord, Status, Worker};
-use crate::ledger::{Claimed, Ledger, LedgerError};
+use crate::ledger::{Claimed, Foreseen, Ledger, LedgerError};
 use crate::look_again::look_again;
 use crate::observe::{Budget, check, observe, switch};
 use crate::observed::{Checks, Observation, Observed};
-use crate::plan::{NoSteps, Plan};
+use crate::plan::{NoSteps, Plan, Step};
 use crate::policy::{Approval, Decision, Fallback, Policy, Response, Ruling};
 use crate::remediation::{Remediation, Route, route, told};
+use crate::setting::Setting;
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
@@ -129,21 +130,23 @@ async fn once(responder: &Responder, finding: Finding, run: &Run) -> Ending {
 
 /// Reads, beside looking, what the claim will probably meet in the ledger. Nothing depends on it but a round trip: where
 /// nothing is looked at, it is not read either.
-async fn foresee(responder: &Responder, finding: &Finding) -> Seen {
-    let Ok(policy) = &responder.policy else { return Seen::default() };
-    let settings = |route: &Route<'_>| {
-        let is_looked_at = stops_at_telling(&policy.rule_for(finding, route.subject, None)).is_none();
-        let remediation = route.remediation.filter(|_| is_looked_at);
-        let settings = remediation.map(|remediation| (remediation.settings)(&route.subject.kind)).unwrap_or_default();
-        settings.iter().map(|setting| HoldKey::of(&route.subject.at, setting)).collect::<Vec<_>>()
-    };
-    let holds: Vec<HoldKey> = route(finding).iter().flat_map(settings).collect();
-    if holds.is_empty() {
-        return Seen::default();
+async fn foresee(responder: &Responder, finding: &Finding) -> Foreseen {
+    let Ok(policy) = &responder.policy else { return Foreseen::default() };
+    let is_looked_at = |subject: &Subject| stops_at_telling(&policy.rule_for(finding, subject, None)).is_none();
+    let now = clock::now();
+    let (mut holds, mut counters) = (Vec::new(), BTreeSet::new());
+    for Route { subject, remediation } in route(finding) {
+        let Some(remediation) = remediation.filter(|_| is_looked_at(subject)) else { continue };
+        holds.extend((remediation.settings)(&subject.kind).iter().map(|setting| HoldKey::of(&subject.at, setting)));
+        let limits = limits_of(policy, &subject.at.account, Some(remediation.name), now);
+        counters.extend(limits.map(|limit| limit.counter.before(now)));
     }
-    let id = IncidentId::of(finding);
-    let seen = tokio::time::timeout(FORESIGHT, responder.ledger.foresee(&id, &holds)).await;
-    seen.ok().and_then(Result::ok).unwrap_or_default()
+    if holds.is_empty() {
+        return Foreseen::default();
+    }
+    let (id, counters) = (IncidentId::of(finding), Vec::from_iter(counters));
+    let foreseen = tokio::time::timeout(FORESIGHT, responder.ledger.foresee(&id, &holds, &counters, now)).await;
+    foreseen.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 /// Looks at every subject, and says what would be done about it.
@@ -157,10 +160,21 @@ pub async fn plan_for(responder: &Responder, finding: Finding, until: Instant) -
 
 /// Takes the incident, and goes on as the ledger says. Nothing is written in AWS before this is won.
 ///
-/// `seen` is what is known to be in the ledger, or was just before.
-pub async fn claim(responder: &Responder, run: &Run, incident: Incident, occasion: Occasion, seen: Seen) -> Ending {
+/// `foreseen` is what is known to be in the ledger, or was just before.
+pub async fn claim(
+    responder: &Responder,
+    run: &Run,
+    incident: Incident,
+    occasion: Occasion,
+    foreseen: impl Into<Foreseen>,
+) -> Ending {
     let now = clock::now();
+    let Foreseen { seen, counted } = foreseen.into();
     let limits = limits(responder, &incident, occasion, now);
+    let limits = match in_time(run, responder.ledger.left_of(limits, counted, now)).await {
+        Ok(limits) => limits,
+        Err(error) => return unrecorded(incident, &error),
+    };
     let claim = Claim { incident, by: run.worker.clone(), occasion, limits, now };
     match in_time(run, responder.ledger.claim_seeing(&claim, seen)).await {
         Ok(Claimed::Denied(Denied::OverLimit(counter))) => {
@@ -200,8 +214,11 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
             let ending = if how == How::Again || record.contained.is_some() {
                 Box::pin(look_again(responder, run, record, switch)).await
             } else {
-                let stopped = switch.await.stops();
-                Box::pin(carry_out(responder, run, record, stopped)).await
+                let (record, switch) = join(still_wanted(responder, record), switch).await;
+                match record {
+                    Ok(record) => Box::pin(carry_out(responder, run, record, switch.stops())).await,
+                    Err(error) => Ending::come_again(error),
+                }
             };
             if may_be_known { repeated(ending) } else { ending }
         }
@@ -214,6 +231,26 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
             Ending::Tell(Box::new(story))
         }
     }
+}
+
+/// The plan of an earlier run, without the rules that another incident has closed since.
+async fn still_wanted(responder: &Responder, mut record: IncidentRecord) -> Result<IncidentRecord, LedgerError> {
+    let key = |at: &Place, step: &Step| {
+        matches!(step.change.setting, Setting::IngressRules(_)).then(|| HoldKey::of(at, &step.change.setting))
+    };
+    let keys = |part: &Part| part.plan.steps().filter_map(|step| key(&part.plan.subject.at, step)).collect::<Vec<_>>();
+    let keys: Vec<HoldKey> = record.incident.parts.iter().flat_map(keys).collect();
+    let holds = responder.ledger.holds(&keys).await?;
+    for part in &mut record.incident.parts {
+        for step in part.plan.stages.iter_mut().flatten() {
+            let key = key(&part.plan.subject.at, step);
+            let hold = holds.iter().find(|hold| Some(&hold.key) == key.as_ref());
+            if let Some(hold) = hold {
+                step.change = hold.wanted_of(&step.change);
+            }
+        }
+    }
+    Ok(record)
 }
 
 /// A run that ended early may have told people, or not.
@@ -278,27 +315,37 @@ fn unrecorded(mut incident: Incident, error: &LedgerError) -> Ending {
 /// The counters that this containment counts for, if it is one.
 fn limits(responder: &Responder, incident: &Incident, occasion: Occasion, now: Timestamp) -> Vec<Limit> {
     let Ok(policy) = &responder.policy else { return Vec::new() };
-    let limits = policy.limits();
     let by_time = |decision: &Decision| {
         occasion == Occasion::Expired && decision.approval.is_some_and(|it| it.fallback == Fallback::Contain)
     };
     let acts = |part: &&Part| part.decision.response == Response::Contain || by_time(&part.decision);
     let changes = |part: &&Part| part.plan.steps().any(|step| !step.change.is_already_so());
     let contained = incident.parts.iter().filter(acts).filter(changes);
-    let mut counted = BTreeSet::new();
-    for part in contained {
-        let account = &part.plan.subject.at.account;
-        counted.insert((CounterKey::at(account, None, now), limits.per_hour));
-        let name = part.plan.remediation.as_deref();
-        let own = name.and_then(|name| limits.of(name));
-        counted.extend(own.map(|most| (CounterKey::at(account, name, now), most)));
-    }
-    counted.into_iter().map(|(counter, at_most)| Limit { counter, at_most }).collect()
+    let of_part = |part: &Part| {
+        let (account, name) = (&part.plan.subject.at.account, part.plan.remediation.as_deref());
+        limits_of(policy, account, name, now).collect::<Vec<_>>()
+    };
+    let limits: BTreeMap<_, _> = contained.flat_map(of_part).map(|limit| (limit.counter.clone(), limit)).collect();
+    limits.into_values().collect()
+}
+
+/// The limits of an account for a remediation: of all that is contained there, and of what this one contains.
+fn limits_of(
+    policy: &Policy,
+    account: &AccountId,
+    remediation: Option<&str>,
+    now: Timestamp,
+) -> impl Iterator<Item = Limit> {
+    let limits = policy.limits();
+    let all = Limit { counter: CounterKey::at(account, None, now), at_most: limits.per_hour };
+    let own = remediation.and_then(|name| limits.of(name));
+    let own = own.map(|at_most| Limit { counter: CounterKey::at(account, remediation, now), at_most });
+    [all].into_iter().chain(own)
 }
 
 fn held_back(mut incident: Incident, counter: &CounterKey) -> Incident {
     let of = counter.remediation.as_deref().unwrap_or("containments");
-    let why = format!("account {} had as many {of} this hour as the policy allows", counter.account);
+    let why = format!("account {} had as many {of} in the last hour as the policy allows", counter.account);
     for part in &mut incident.parts {
         let decision = part.decision.clone();
         let mut decision = decision.lowered_to(Response::Approve, why.clone());

@@ -459,7 +459,7 @@ fn no_group_is_left(before: &BTreeMap<String, Vec<String>>, after: &BTreeMap<Str
 }
 
 fn rule_text(rule: &IngressRule) -> String {
-    let IngressRule { protocol, from, to, source, description, id: _ } = rule;
+    let IngressRule { protocol, from, to, source, description, tags: _, id: _ } = rule;
     let ports = if from == to { from.to_string() } else { format!("{from}-{to}") };
     format!("  {protocol} {ports} {source} ({description})")
 }

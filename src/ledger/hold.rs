@@ -202,13 +202,24 @@ impl Hold {
     #[must_use]
     pub fn kept_by(&self, incident: &IncidentId) -> Option<Change> {
         let own = self.holders.iter().find(|holder| holder.incident == *incident)?;
-        let (from, to) = match (&self.setting, self.wanted(), &own.to) {
-            (Setting::IngressRules(_), Value::Rules(wanted), Value::Rules(to)) => {
-                (own.from.clone(), Value::Rules(to.intersection(&wanted).cloned().collect()))
-            }
-            (_, wanted, _) => (self.original.clone(), wanted),
+        let setting = self.setting.clone();
+        Some(match self.setting {
+            Setting::IngressRules(_) => self.wanted_of(&Change { setting, from: own.from.clone(), to: own.to.clone() }),
+            Setting::AccessKeyStatus(_)
+            | Setting::InlinePolicy(_)
+            | Setting::InterfaceGroups(_)
+            | Setting::QuarantineGroup(_) => Change { setting, from: self.original.clone(), to: self.wanted() },
+        })
+    }
+
+    /// What of a holder's change is wanted still: another may since have closed a rule that it opens.
+    #[must_use]
+    pub fn wanted_of(&self, change: &Change) -> Change {
+        let to = match (&change.to, self.wanted()) {
+            (Value::Rules(to), Value::Rules(wanted)) => Value::Rules(to.intersection(&wanted).cloned().collect()),
+            (to, _) => to.clone(),
         };
-        Some(Change { setting: self.setting.clone(), from, to })
+        Change { to, ..change.clone() }
     }
 
     /// What it takes that `incident` lets go.

@@ -39,7 +39,7 @@ const CHUNKS: &str = "chunks";
 /// An item may have 400 KB, names and keys included.
 const LARGEST: usize = 300_000;
 
-/// A counter is of no use after its hour; a day leaves time to look at it.
+/// A counter is of no use an hour after its own; a day leaves time to look at it.
 const COUNTER_LIFE: SignedDuration = SignedDuration::from_hours(25);
 
 /// A record's items, the head first, and the version it replaces.
@@ -90,6 +90,20 @@ pub fn of_hold(hold: &Hold) -> Result<Items, LedgerError> {
 
 pub fn counter_expires(now: Timestamp) -> AttributeValue {
     number(now.saturating_add(COUNTER_LIFE).unwrap_or(Timestamp::MAX).as_second())
+}
+
+/// What a counter counts in each minute of its hour.
+pub fn minute(now: Timestamp) -> String {
+    now.strftime("m%M").to_string()
+}
+
+/// What a counter counted since the minute that is `now` of its own hour, that minute included.
+pub fn counted_since(counter: &Item, now: Timestamp) -> u32 {
+    let from = minute(now);
+    let minutes =
+        counter.iter().filter(|(name, _)| name.len() == from.len() && name.starts_with('m') && **name >= from);
+    let counts = minutes.filter_map(|(_, count)| count.as_n().ok()?.parse::<u32>().ok());
+    counts.fold(0, u32::saturating_add)
 }
 
 fn items(key: &str, version: u64, record: &impl Serialize, expires: Option<Timestamp>) -> Result<Items, LedgerError> {

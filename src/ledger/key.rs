@@ -4,7 +4,7 @@ use crate::change::Change;
 use crate::finding::Finding;
 use crate::id::{AccountId, FindingId, InvalidId, Place, Region};
 use crate::setting::{Principal, Setting};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -107,7 +107,7 @@ impl Placed {
     }
 }
 
-/// What is counted in an hour: an account's containments, all of them or those of one remediation.
+/// What is counted in an hour of the clock: an account's containments, all of them or those of one remediation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CounterKey {
     pub account: AccountId,
@@ -121,6 +121,13 @@ impl CounterKey {
     pub fn at(account: &AccountId, remediation: Option<&str>, now: Timestamp) -> Self {
         let hour = now.strftime("%Y-%m-%dT%H").to_string();
         Self { account: account.clone(), remediation: remediation.map(str::to_owned), hour }
+    }
+
+    /// The same, an hour before `now`: of what it counts, the part of the last sixty minutes counts still.
+    #[must_use]
+    pub fn before(&self, now: Timestamp) -> Self {
+        let then = now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
+        Self::at(&self.account, self.remediation.as_deref(), then)
     }
 }
 

@@ -6,9 +6,10 @@
 use super::error::{LedgerError, PASSING};
 use super::hold::Hold;
 use super::item::{self, Head, Item, Items};
-use super::key::{HoldKey, IncidentId};
+use super::key::{CounterKey, HoldKey, IncidentId};
 use super::protocol::{Limit, Seen, Swap};
 use super::record::{IncidentRecord, random};
+use super::{Counted, Foreseen};
 use crate::cloud_error::{CloudError, Kind};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -18,7 +19,7 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// A transaction's Put and Update need the permissions of their single kin ("Using IAM with DynamoDB transactions").
@@ -113,9 +114,10 @@ impl Store {
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(item::key_of(&item::counter_key(&limit.counter), item::HEAD)))
-            .update_expression("ADD #n :one SET #expires = if_not_exists(#expires, :expires)")
+            .update_expression("ADD #n :one, #minute :one SET #expires = if_not_exists(#expires, :expires)")
             .condition_expression("attribute_not_exists(#n) OR #n < :most")
             .expression_attribute_names("#n", item::COUNT)
+            .expression_attribute_names("#minute", item::minute(now))
             .expression_attribute_names("#expires", item::EXPIRES)
             .expression_attribute_values(":one", item::number(1))
             .expression_attribute_values(":most", item::number(limit.at_most))
@@ -158,25 +160,48 @@ impl Store {
         Ok(())
     }
 
-    /// Reads an incident and holds at once, those that there are.
-    pub async fn early(&self, id: &IncidentId, holds: &[HoldKey]) -> Result<Seen, LedgerError> {
-        let keys = holds.iter().map(item::hold_key).chain([item::incident_key(id)]);
+    /// Reads an incident and holds at once, those that there are, and what of these counters still counts.
+    pub async fn early(
+        &self,
+        id: &IncidentId,
+        holds: &[HoldKey],
+        counters: &[CounterKey],
+        now: Timestamp,
+    ) -> Result<Foreseen, LedgerError> {
+        let wanted = counters.iter().map(item::counter_key).chain([item::incident_key(id)]);
+        let (items, is_all) = self.batch(wanted.chain(holds.iter().map(item::hold_key))).await?;
+        let mut seen = Seen { is_early: true, ..Seen::default() };
+        for item in &items {
+            let key = item::text_of(item, item::PARTITION);
+            if key.starts_with(item::INCIDENT) {
+                seen.incident = Some(self.whole(item).await?);
+            } else if key.starts_with(item::HOLD) {
+                let hold: Hold = self.whole(item).await?;
+                seen.holds.insert(hold.key.clone(), hold);
+            }
+        }
+        let counted = if is_all { counted_in(&items, counters, now) } else { Counted::default() };
+        Ok(Foreseen { seen, counted })
+    }
+
+    /// What of these counters still counts at `now`.
+    pub async fn counted(&self, counters: &[CounterKey], now: Timestamp) -> Result<Counted, LedgerError> {
+        let (items, is_all) = self.batch(counters.iter().map(item::counter_key)).await?;
+        if is_all { Ok(counted_in(&items, counters, now)) } else { Err(LedgerError::Contended) }
+    }
+
+    /// Reads the heads of these keys, those that there are, and says whether that is all of them: what DynamoDB had no
+    /// capacity for is missing.
+    async fn batch(&self, keys: impl Iterator<Item = String>) -> Result<(Vec<Item>, bool), LedgerError> {
         let keys: BTreeSet<String> = keys.filter(|key| key.len() <= LONGEST_KEY).take(MOST_ITEMS).collect();
         let keys = keys.iter().map(|key| item::key_of(key, item::HEAD)).collect();
         let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
         let keys = keys.map_err(|error| unreadable("dynamodb:BatchGetItem", &error))?;
         let answer = self.client.batch_get_item().request_items(&self.table, keys).send().await;
         let answer = answer.map_err(|error| CloudError::new("dynamodb:BatchGetItem", &error))?;
-        let mut seen = Seen { is_early: true, ..Seen::default() };
-        for item in answer.responses().and_then(|tables| tables.get(&self.table)).into_iter().flatten() {
-            if item::text_of(item, item::PARTITION).starts_with(item::INCIDENT) {
-                seen.incident = Some(self.whole(item).await?);
-            } else {
-                let hold: Hold = self.whole(item).await?;
-                seen.holds.insert(hold.key.clone(), hold);
-            }
-        }
-        Ok(seen)
+        let is_all = answer.unprocessed_keys().is_none_or(HashMap::is_empty);
+        let items = answer.responses.and_then(|mut tables| tables.remove(&self.table)).unwrap_or_default();
+        Ok((items, is_all))
     }
 
     /// Reads an incident; none if there is no such.
@@ -267,6 +292,16 @@ impl Store {
         }
         Ok(records)
     }
+}
+
+/// A counter that is not there counted nothing.
+fn counted_in(items: &[Item], counters: &[CounterKey], now: Timestamp) -> Counted {
+    let of = |counter: &CounterKey| {
+        let key = item::counter_key(counter);
+        let there = items.iter().find(|item| item::text_of(item, item::PARTITION) == key);
+        (counter.clone(), there.map_or(0, |item| item::counted_since(item, now)))
+    };
+    counters.iter().map(of).collect()
 }
 
 fn incident_id(item: &Item) -> Option<IncidentId> {

@@ -48,7 +48,7 @@ pub struct Common {
     #[arg(help = "The Lambda function to ask; without it $QUELL_FUNCTION, or \"quell\"")]
     pub function: Option<String>,
 
-    /// The profile of your AWS configuration, before what AWS_ACCESS_KEY_ID says
+    /// The profile of your AWS configuration; it comes before keys in the environment
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
 

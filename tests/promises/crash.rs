@@ -7,19 +7,14 @@
 //!
 //! moto answers every call at once and in order; that AWS keeps its own promises under such loads is not shown here.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that panics has said what it has to say"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
 
 mod mishap;
 pub mod scene;
 
 use crate::attacker::Attacker;
 use crate::cloud::{Fault, Message, Refusal, Rule, breakpoint};
-use crate::rehearsal::Rehearsal;
+use crate::rehearsal::{Rehearsal, incident_in};
 use mishap::{MISHAPS, Mishap, Place, happened, places};
 use scene::{Scene, Work};
 use serde_json::{Value, json};
@@ -167,7 +162,7 @@ impl Sweep {
     }
 
     fn incident(&self, finding: &str) -> String {
-        self.quell.incident_in(self.scene.account(&self.quell.cloud), finding)
+        incident_in(self.scene.account(&self.quell.cloud), finding)
     }
 
     async fn order(&self, command: &str, finding: &str, later: i64) -> Value {

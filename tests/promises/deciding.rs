@@ -158,13 +158,14 @@ async fn beyond_the_hours_limit_a_person_is_asked() {
     quell.cloud.forget_calls();
     let probe = "port_probe";
     assert_eq!(verdict(&quell.deliver(&read(probe)).await), "waiting-for-approval");
-    assert!(quell.email().contains("as many containments this hour as the policy allows"), "{}", quell.email());
+    assert!(quell.email().contains("as many containments in the last hour as the policy allows"), "{}", quell.email());
     let approved = quell.approve("f351532bafcc77f8c3301b51d22f8d61", 1, 10).await;
     assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
-    // A new hour, a new count.
-    let other = but("instance_mines_bitcoin", &[]);
-    let event = quell.event(&other);
-    assert_eq!(verdict(&quell.handle(event, HOUR).await), "contained");
+    // It is an hour from then, whenever the clock's hour turns.
+    let event = quell.event(&read("instance_credentials_used_outside_aws"));
+    assert_eq!(verdict(&quell.handle(event, HOUR - 60).await), "waiting-for-approval", "{}", quell.email());
+    let event = quell.event(&read("instance_mines_bitcoin"));
+    assert_eq!(verdict(&quell.handle(event, HOUR + 75).await), "contained");
 }
 
 #[tokio::test]
@@ -229,7 +230,11 @@ async fn what_an_update_adds_beyond_the_limit_is_asked() {
     quell.cloud.forget_calls();
     assert_eq!(verdict(&quell.handle(quell.event(&newer(&whole)), 10).await), "waiting-for-approval");
     assert_eq!(quell.told().len(), 1);
-    assert!(quell.email().contains("as many compromised-instance this hour as the policy allows"), "{}", quell.email());
+    assert!(
+        quell.email().contains("as many compromised-instance in the last hour as the policy allows"),
+        "{}",
+        quell.email()
+    );
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
     assert_eq!(quell.approve(GROUP_ID, 2, 20).await["ok"]["verdict"], "contained");
 }

@@ -24,7 +24,7 @@ use quell::ledger::key::CounterKey;
 use quell::ledger::protocol::{Claim, Denied, Finish, How, LetGo, Limit, Occasion};
 use quell::ledger::record::{IncidentRecord, Status, Who, Worker};
 use quell::ledger::schedule::Due;
-use quell::ledger::{Claimed, Ledger, LedgerError};
+use quell::ledger::{Claimed, Counted, Ledger, LedgerError};
 use quell::plan::Step;
 use quell::setting::{InterfaceGroups, Setting};
 use std::collections::BTreeSet;
@@ -237,6 +237,31 @@ async fn a_limit_lets_only_so_many_through_in_an_hour() {
     again.limits = vec![Limit { counter, at_most: 3 }];
     let answer = ledger.claim(&again).await.unwrap();
     assert!(matches!(answer, Claimed::Won(_, How::Resumed)), "going on is not counted again: {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_counted_in_the_last_sixty_minutes_counts_also_after_the_hour_has_turned() {
+    let (_cloud, ledger, _) = ledger().await;
+    let at = |minutes: i64| in_seconds(minutes * 60);
+    let limit = |minutes| {
+        let counter = CounterKey::at(&id(0).account, None, at(minutes));
+        vec![Limit { counter, at_most: 2 }]
+    };
+    // At the hour, half past, and a minute before the next.
+    for (which, minutes) in [(0, 0), (1, 30), (2, 59)] {
+        let mut claim = delivery(which, true, &worker("request", at(minutes)));
+        (claim.now, claim.limits) = (at(minutes), limit(minutes));
+        claim.limits[0].at_most = 3;
+        assert!(matches!(ledger.claim(&claim).await.unwrap(), Claimed::Won(..)));
+    }
+    // Of the same hour, the counter itself knows. Later the minute counts whole.
+    for (minutes, left) in [(59, 2), (60, 0), (89, 0), (90, 0), (91, 1), (119, 1), (120, 2), (200, 2)] {
+        let known = ledger.left_of(limit(minutes), Counted::default(), at(minutes)).await.unwrap();
+        assert_eq!(known[0].at_most, left, "after {minutes} minutes");
+        let counters = [known[0].counter.before(at(minutes))];
+        let foreseen = ledger.foresee(id(0), &[], &counters, at(minutes)).await.unwrap();
+        assert_eq!(2_u32.saturating_sub(foreseen.counted[&counters[0]]), left, "after {minutes} minutes");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

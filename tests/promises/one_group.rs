@@ -1,5 +1,6 @@
 //! Several findings, or several states of one, want something of the same security group.
 
+use crate::cloud::{Call, Fault, Rule, breakpoint};
 use crate::looking_after::rule;
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
@@ -58,6 +59,29 @@ async fn two_ports_of_one_rule_that_are_probed_at_once_are_both_closed() {
     for (id, later) in [(ID, 70), (OTHER_ID, 90), (ID, 110)] {
         quell.order_about("undo", id, later).await;
     }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_crashed_is_gone_on_with_and_opens_no_port_that_another_closed_meanwhile() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let (pause, reached) = breakpoint();
+    quell.cloud.inject(Rule::on("RevokeSecurityGroupIngress", Fault::PauseAfter(pause)));
+    assert!(quell.handle_until(quell.event(&probe_of("22", ID)), 0, reached).await);
+    quell.cloud.heal();
+    assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 5).await), "contained");
+    assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)]);
+    quell.cloud.forget_calls();
+    quell.tick(120).await.ok();
+    assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)], "{}", quell.email());
+    let opens =
+        |call: &Call| call.operation == "AuthorizeSecurityGroupIngress" && call.accepted && call.error.is_none();
+    assert!(!quell.calls().iter().any(opens), "what is there already is not opened anew: {:?}", quell.calls());
+    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+    quell.order_about("undo", ID, 200).await;
+    assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)], "the second keeps both closed");
+    assert_eq!(quell.order_about("undo", OTHER_ID, 300).await["ok"]["verdict"], "released");
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
 

@@ -105,8 +105,8 @@ fn write_the_records() {
             std::fs::write(path, serde_json::to_string_pretty(&json).unwrap() + "\n").unwrap();
         }
     }
-    let sums: String = files().into_iter().map(|(name, _)| format!("{}  {name}\n", sum(&name))).collect();
-    std::fs::write(directory().join(SUMS), sums).unwrap();
+    let sums: Vec<String> = files().into_iter().map(|(name, _)| format!("{}  {name}", sum(&name))).collect();
+    std::fs::write(directory().join(SUMS), sums.join("\n") + "\n").unwrap();
 }
 
 /// As `sha256sum` writes it.

@@ -119,11 +119,7 @@ impl Rehearsal {
 
     /// The incident's id, by that of its finding in the main account.
     pub fn incident(&self, finding: &str) -> String {
-        self.incident_in(&self.cloud.account_id, finding)
-    }
-
-    pub fn incident_in(&self, account: &str, finding: &str) -> String {
-        format!("{account}/{REGION}/{finding}")
+        incident_in(&self.cloud.account_id, finding)
     }
 
     /// What is different, with the fixed ids, a line each.
@@ -159,4 +155,9 @@ impl Rehearsal {
     pub fn calls(&self) -> Vec<Call> {
         self.cloud.calls()
     }
+}
+
+/// The incident's id, by that of its finding in an account.
+pub fn incident_in(account: &str, finding: &str) -> String {
+    format!("{account}/{REGION}/{finding}")
 }

@@ -2,7 +2,7 @@
 
 use crate::cloud::{Fault, Refusal, Rule, breakpoint};
 use crate::crash::scene::{self, Scene};
-use crate::rehearsal::Rehearsal;
+use crate::rehearsal::{Rehearsal, incident_in};
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ async fn contained_and_undone_leaves_the_accounts_as_they_were() {
         let contained = whole(&quell).await;
         assert!(!quell.changes(&before.0, &contained.0).is_empty(), "{scene}");
 
-        let incident = quell.incident_in(scene.account(&quell.cloud), scene.finding);
+        let incident = incident_in(scene.account(&quell.cloud), scene.finding);
         let undo = json!({ "command": "undo", "incident": incident });
         let mut dry_run = undo.clone();
         dry_run["dry_run"] = json!(true);

@@ -43,7 +43,7 @@ pub enum Occasion {
     Expired,
 }
 
-/// At most so many containments in an hour.
+/// At most so many containments in what is left of the counter's hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
     pub counter: CounterKey,

@@ -18,12 +18,12 @@ use quell::incident::{Incident, Part};
 use quell::ledger::hold::Hold;
 use quell::ledger::key::IncidentId;
 use quell::ledger::protocol::{Seen, Swap};
-use quell::ledger::record::{IncidentRecord, Lease, Status, Who, Worker};
+use quell::ledger::record::{IncidentRecord, Lease, Status, What, Who, Worker};
 use quell::plan::{Plan, Step as PlanStep};
 use quell::policy::{Decision, Response};
 use quell::setting::{AccessKeyStatus, Setting};
 use std::hash::{Hash, Hasher};
-use std::mem;
+use std::io;
 use std::sync::{Arc, LazyLock};
 
 /// How much may happen.
@@ -86,7 +86,7 @@ pub struct State {
     pub broken: Vec<&'static str>,
 }
 
-/// A record, compared and hashed by what the rules read of it: the history is not among that.
+/// A record, compared and hashed by all of it, but for what of its history no rule reads.
 #[derive(Debug, Clone)]
 pub struct Kept<T>(Option<Arc<T>>, u64);
 
@@ -128,41 +128,41 @@ pub trait Print {
 
 impl Print for IncidentRecord {
     fn print(&self, to: &mut impl Hasher) {
-        (self.version, self.status, &self.lease, &self.holds, &self.let_go, self.told, self.said_left).hash(to);
-        (&self.approval, &self.undo, self.ends, self.contained, self.runs, self.failures, self.due).hash(to);
-        self.incident.print(to);
-    }
-}
-
-impl Print for Incident {
-    fn print(&self, to: &mut impl Hasher) {
-        (&self.finding.id, self.finding.count, self.news.as_ref().map(mem::discriminant)).hash(to);
-        for part in &self.parts {
-            let changes = part.plan.steps().map(|step| (works(&step.change.from), works(&step.change.to)));
-            changes.collect::<Vec<_>>().hash(to);
-            part.results.iter().map(|result| result.outcome.holds()).collect::<Vec<_>>().hash(to);
-        }
+        (self.history.is_empty(), self.history.iter().any(|entry| entry.what == What::Rejected)).hash(to);
+        let bare = Self { history: Vec::new(), ..self.clone() };
+        serde_json::to_writer(Written(to), &bare).unwrap();
     }
 }
 
 impl Print for Hold {
     fn print(&self, to: &mut impl Hasher) {
-        (self.version, works(&self.original), &self.giving_back).hash(to);
-        for holder in &self.holders {
-            (&holder.incident, works(&holder.from), works(&holder.to)).hash(to);
-        }
+        serde_json::to_writer(Written(to), self).unwrap();
     }
 }
 
 impl Print for Seen {
     fn print(&self, to: &mut impl Hasher) {
+        (self.is_early, &self.full, self.incident.is_some()).hash(to);
         if let Some(record) = &self.incident {
             record.print(to);
         }
-        0.hash(to);
         for hold in self.holds.values() {
             hold.print(to);
         }
+    }
+}
+
+/// Whatever is written to it is hashed.
+struct Written<'a, H>(&'a mut H);
+
+impl<H: Hasher> io::Write for Written<'_, H> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -136,9 +136,19 @@ fn every_what() -> Vec<What> {
     // What is new here is missing above.
     for what in &all {
         match what {
-            What::Claimed | What::Resumed | What::Updated { .. } | What::Finished { .. } | What::Reopened { .. } => {}
-            What::Asked { .. } | What::Approved { .. } | What::Rejected | What::Expired | What::UndoBegun => {}
-            What::GivenBack { .. } | What::Left { .. } | What::Released => {}
+            What::Claimed
+            | What::Resumed
+            | What::Updated { .. }
+            | What::Finished { .. }
+            | What::Reopened { .. }
+            | What::Asked { .. }
+            | What::Approved { .. }
+            | What::Rejected
+            | What::Expired
+            | What::UndoBegun
+            | What::GivenBack { .. }
+            | What::Left { .. }
+            | What::Released => {}
         }
     }
     all
@@ -190,8 +200,14 @@ fn every_outcome() -> Vec<Outcome> {
     // What is new here is missing above.
     for outcome in &all {
         match outcome {
-            Outcome::Changed | Outcome::AlreadySo | Outcome::LetGo | Outcome::Drifted { .. } => {}
-            Outcome::Gone { .. } | Outcome::Refused { .. } | Outcome::Failed { .. } | Outcome::Unread { .. } => {}
+            Outcome::Changed
+            | Outcome::AlreadySo
+            | Outcome::LetGo
+            | Outcome::Drifted { .. }
+            | Outcome::Gone { .. }
+            | Outcome::Refused { .. }
+            | Outcome::Failed { .. }
+            | Outcome::Unread { .. } => {}
         }
     }
     all
@@ -297,13 +313,27 @@ fn every_subject() -> Vec<SubjectKind> {
     // What is new here is missing above.
     for kind in &all {
         match kind {
-            SubjectKind::UserKey { .. } | SubjectKind::UserSession { .. } | SubjectKind::RoleSession { .. } => {}
-            SubjectKind::FederatedUser { .. } | SubjectKind::Root { .. } | SubjectKind::AwsService { .. } => {}
-            SubjectKind::OtherAccount { .. } | SubjectKind::UnknownIdentity { .. } | SubjectKind::Instance { .. } => {}
-            SubjectKind::Bucket { .. } | SubjectKind::Object { .. } | SubjectKind::Container { .. } => {}
-            SubjectKind::EcsTask { .. } | SubjectKind::EksCluster { .. } | SubjectKind::Function { .. } => {}
-            SubjectKind::Database { .. } | SubjectKind::DatabaseUser { .. } | SubjectKind::Volume { .. } => {}
-            SubjectKind::Snapshot { .. } | SubjectKind::Image { .. } | SubjectKind::Unknown { .. } => {}
+            SubjectKind::UserKey { .. }
+            | SubjectKind::UserSession { .. }
+            | SubjectKind::RoleSession { .. }
+            | SubjectKind::FederatedUser { .. }
+            | SubjectKind::Root { .. }
+            | SubjectKind::AwsService { .. }
+            | SubjectKind::OtherAccount { .. }
+            | SubjectKind::UnknownIdentity { .. }
+            | SubjectKind::Instance { .. }
+            | SubjectKind::Bucket { .. }
+            | SubjectKind::Object { .. }
+            | SubjectKind::Container { .. }
+            | SubjectKind::EcsTask { .. }
+            | SubjectKind::EksCluster { .. }
+            | SubjectKind::Function { .. }
+            | SubjectKind::Database { .. }
+            | SubjectKind::DatabaseUser { .. }
+            | SubjectKind::Volume { .. }
+            | SubjectKind::Snapshot { .. }
+            | SubjectKind::Image { .. }
+            | SubjectKind::Unknown { .. } => {}
         }
     }
     all
