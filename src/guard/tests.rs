@@ -4,6 +4,7 @@ use super::*;
 use crate::change::{KeyStatus, Rule, Value};
 use crate::cloud_error::CloudError;
 use crate::finding::{FindingType, parse};
+use crate::id::AccountId;
 use crate::observed::{Exposure, Instance, Interface, Neighbour, Neighbours, Owner, Role, UserKey, Verification};
 use crate::policy::Tags;
 use crate::remediation::route;
@@ -398,17 +399,55 @@ fn what_a_guard_holds_back_is_not_done_because_nobody_answered() {
 }
 
 #[test]
-fn no_guard_ever_raises_a_response() {
+fn no_guard_ever_raises_a_response_and_none_of_them_undoes_what_another_lowers() {
+    let why = || "because".to_owned();
+    let switches = || {
+        let at_most = [Response::Notify, Response::Plan, Response::Approve, Response::Contain].map(KillSwitch::AtMost);
+        at_most.into_iter().chain([KillSwitch::Open, KillSwitch::Unclear { value: "x".into() }])
+    };
+    let verifications = [
+        Verification::Known { updated: None },
+        Verification::MadeUp { why: why() },
+        Verification::Overtaken { why: why() },
+        Verification::Unreachable { why: why() },
+        Verification::NotAsked,
+    ];
+    let findings: [fn(&mut Finding); 5] = [
+        |_| {},
+        |finding| finding.sample = true,
+        |finding| finding.archived = true,
+        |finding| finding.updated = "2026-11-01T00:00:00Z".parse().ok(),
+        |finding| finding.at.account = AccountId::unknown(),
+    ];
+    let stories: [fn() -> Story; 4] = [
+        || Story::key_of("ann"),
+        || Story::key_of("bob"),
+        || Story::session_of("quell", "/aws-service-role/"),
+        || Story::instance(tags("aws:autoscaling:groupName", "web")),
+    ];
+    let policies = ["", "[operators]\nbreak_glass = ['user/ann']", "[guards]\nstale_after = '1m'"];
+    let mut lowest = BTreeSet::new();
     for rule in ["response = 'notify'", "response = 'plan'", "response = 'approve'", "response = 'contain'"] {
-        for switch in
-            [KillSwitch::Open, KillSwitch::AtMost(Response::Approve), KillSwitch::Unclear { value: "x".into() }]
-        {
-            let decision = Story::key_of("ann").ruled(rule).switched(switch).decision();
-            assert!(
-                decision.response.as_str().len() > 3 && decision.response <= Response::from_word(word(rule)).unwrap()
-            );
+        let most = Response::from_word(word(rule)).unwrap();
+        for (story, policy) in stories.iter().flat_map(|story| policies.map(|policy| (story, policy))) {
+            for change in findings {
+                let told = |verification: &Verification, switch: KillSwitch| {
+                    story().ruled(rule).under(policy).with(change).verified(verification.clone()).switched(switch)
+                };
+                for verification in &verifications {
+                    let open = told(verification, KillSwitch::Open).decision();
+                    for switch in switches() {
+                        let decision = told(verification, switch).decision();
+                        assert!(decision.response <= most.min(open.response), "{decision:?}");
+                        assert!(open.lowered.iter().all(|why| decision.lowered.contains(why)), "{decision:?} {open:?}");
+                        assert!(decision.response == most || !decision.lowered.is_empty(), "{decision:?}");
+                        lowest.insert(decision.response);
+                    }
+                }
+            }
         }
     }
+    assert_eq!(lowest.len(), 4, "each response comes about");
 }
 
 fn word(rule: &str) -> &str {
