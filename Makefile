@@ -34,8 +34,7 @@ demo: setup ## Shows findings contained and told, in an emulated AWS
 test: setup ## Runs all tests
 	@rm -rf $(CARGO_TARGET_DIR)/tmp/crash-sweep
 	cargo test
-	@echo "the crash sweep, what ended how (each case in $(CARGO_TARGET_DIR)/tmp/crash-sweep):"
-	@cat $(CARGO_TARGET_DIR)/tmp/crash-sweep/*.txt | awk -F ' [|] ' '{ print $$1, "|", $$2, "|", $$4, "|", $$5 }' | sort | uniq -c
+	@scripts/sweep_table $(CARGO_TARGET_DIR)/tmp/crash-sweep
 
 bench: setup build ## Measures from the event to the containment, and fails where a goal is missed
 	cargo run --quiet --example bench -- --strict $(RELEASE)

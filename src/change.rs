@@ -115,6 +115,18 @@ pub enum Peer {
 }
 
 impl Rule {
+    /// Whether the other rule lets pass all that this one does. Peers are compared as they are written.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let ports = match (self.ports, other.ports) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some((from, to)), Some((first, last))) => first <= from && to <= last,
+        };
+        let protocol = other.protocol == "-1" || other.protocol == self.protocol;
+        ports && protocol && self.direction == other.direction && self.peer == other.peer
+    }
+
     /// Whether the rule lets TCP to this port in.
     #[must_use]
     pub fn lets_in_tcp(&self, port: i32) -> bool {

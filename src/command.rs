@@ -1,7 +1,7 @@
 //! Carries out what an operator orders. Who may order is who may invoke the function.
 
 use crate::clock;
-use crate::incident::{Incident, News};
+use crate::incident::{Incident, News, Part};
 use crate::ledger::LedgerError;
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{No, NoUndo, Occasion, Seen};
@@ -10,7 +10,7 @@ use crate::notify;
 use crate::operator::wire::{Acted, Command, Event, Hold, Incidents, Listed, Order, Shown};
 use crate::plan::Step;
 use crate::respond::{Ending, Quiet, Responder, Run, claim, plan_for, tell};
-use crate::undo::{Would, preview, said_by, undo};
+use crate::undo::{Would, not_exactly, preview, said_by, undo};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -148,12 +148,16 @@ async fn dry_run(
         Err(why) => return Ok(Obeyed::Wrong(why)),
     };
     let would = preview(responder, run, &record, keys.as_deref()).await?;
+    if would.is_empty() {
+        return Ok(Obeyed::Wrong(format!("there is nothing to undo: it is {}", word(record.status))));
+    }
     let mut text = Vec::new();
     let mut plan = Vec::new();
     for (key, would) in would {
         match would {
             Would::GiveBack(change) => {
-                text.push(format!("would give back: {change}"));
+                let but = not_exactly(&change).map(|but| format!(" ({but})"));
+                text.push(format!("would give back: {change}{}", but.unwrap_or_default()));
                 plan.push(Step::new(change, ""));
             }
             Would::Stay(why) => text.push(format!("{key} {why}")),
@@ -181,18 +185,17 @@ async fn give_back(
         Err(NoUndo::Busy { until }) => Obeyed::Wrong(format!("another run is at it until {until}: try again then")),
         Err(NoUndo::Waiting) => Obeyed::Wrong("nothing was done yet: reject it instead".to_owned()),
         Err(NoUndo::Over(status)) => Obeyed::Wrong(format!("there is nothing to undo: it is {}", word(status))),
+        Err(NoUndo::NotHeld) => Obeyed::Wrong("there is nothing to undo: the incident does not hold that".to_owned()),
     })
 }
 
-/// The setting of a step, counted from one through all parts; none for all of them.
+/// The setting of a step, counted from one through all parts as `quell show` lists them; none for all of them.
 fn keys(record: &IncidentRecord, step: Option<NonZeroUsize>) -> Result<Option<Vec<HoldKey>>, String> {
     let Some(step) = step else { return Ok(None) };
-    let steps = record
-        .incident
-        .parts
-        .iter()
-        .flat_map(|part| part.plan.steps().map(|step| HoldKey::of(&part.plan.subject.at, &step.change.setting)));
-    let all: Vec<HoldKey> = steps.collect();
+    let keys = |part: &Part| -> Vec<HoldKey> {
+        part.listed().map(|change| HoldKey::of(&part.plan.subject.at, &change.setting)).collect()
+    };
+    let all: Vec<HoldKey> = record.incident.parts.iter().flat_map(keys).collect();
     match all.get(step.get() - 1) {
         Some(key) => Ok(Some(vec![key.clone()])),
         None => Err(format!("there is no step {step}: the incident has {}", all.len())),

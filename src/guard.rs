@@ -16,7 +16,7 @@ use crate::finding::Finding;
 use crate::observed::{Checks, KillSwitch, Observed};
 use crate::plan::{Limit, Plan};
 use crate::policy::{Approval, Decision, Fallback, Policy, Refusal, Response, Ruling, Terms};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// All that is known before anything is done about one subject.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,8 @@ pub struct Case<'a> {
     pub checks: &'a Checks,
     pub own: &'a Own,
     pub now: Timestamp,
+    /// How long Quell itself has waited with it, for a person: the finding is no older for that.
+    pub waited: SignedDuration,
 }
 
 /// What a guard has to say.

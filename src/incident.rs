@@ -54,6 +54,8 @@ pub enum News {
     AskAgain,
     /// The account had as many containments as the policy allows in an hour.
     OverLimit { counter: String },
+    /// Nobody decided in time, and a guard holds back what the rule says to do then.
+    HeldBack,
     /// Something stood in the way each time; now a person must see to it.
     GivenUp { tries: u32 },
     /// A person approved, or their time ran out and the rule says to contain then.
@@ -232,6 +234,13 @@ impl Outcome {
 }
 
 impl Part {
+    /// The changes as people see them numbered: as they were tried, or as they were planned where nothing was.
+    pub fn listed(&self) -> impl Iterator<Item = &Change> {
+        let tried = self.results.iter().map(|result| &result.change);
+        let planned = self.plan.steps().map(|step| &step.change).filter(|_| self.results.is_empty());
+        tried.chain(planned)
+    }
+
     /// The settings of its steps.
     pub fn keys(&self) -> impl Iterator<Item = HoldKey> {
         self.plan.steps().map(|step| HoldKey::of(&self.plan.subject.at, &step.change.setting))
@@ -327,6 +336,7 @@ impl Incident {
                 | News::LeftAlone
                 | News::AskAgain
                 | News::OverLimit { .. }
+                | News::HeldBack
                 | News::GivenUp { .. }
                 | News::Approved { .. }
                 | News::Rejected { .. },

@@ -17,12 +17,11 @@ use crate::ledger::{Claimed, Foreseen, Ledger, LedgerError};
 use crate::look_again::look_again;
 use crate::observe::{Budget, check, observe, switch};
 use crate::observed::{Checks, Observation, Observed};
-use crate::plan::{NoSteps, Plan, Step};
+use crate::plan::{NoSteps, Plan};
 use crate::policy::{Approval, Decision, Fallback, Policy, Response, Ruling};
 use crate::remediation::{Remediation, Route, route, told};
-use crate::setting::Setting;
 use futures_util::future::{join, join_all};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -101,6 +100,8 @@ struct Asked {
     /// Asked once, by the first that is looked at.
     checks: OnceCell<Checks>,
     balancers: Budget,
+    /// How long Quell has waited for a person.
+    waited: SignedDuration,
 }
 
 /// Handles one finding: looks and plans, claims it, does what it may, reads back. Telling is the caller's.
@@ -141,7 +142,7 @@ async fn foresee(responder: &Responder, finding: &Finding) -> Foreseen {
         let limits = limits_of(policy, &subject.at.account, Some(remediation.name), now);
         counters.extend(limits.map(|limit| limit.counter.before(now)));
     }
-    if holds.is_empty() {
+    if holds.is_empty() && counters.is_empty() {
         return Foreseen::default();
     }
     let (id, counters) = (IncidentId::of(finding), Vec::from_iter(counters));
@@ -151,8 +152,13 @@ async fn foresee(responder: &Responder, finding: &Finding) -> Foreseen {
 
 /// Looks at every subject, and says what would be done about it.
 pub async fn plan_for(responder: &Responder, finding: Finding, until: Instant) -> Incident {
+    plan_after(responder, finding, until, SignedDuration::ZERO).await
+}
+
+/// The same, so long after Quell began to wait for a person to decide.
+pub async fn plan_after(responder: &Responder, finding: Finding, until: Instant, waited: SignedDuration) -> Incident {
     let started = clock::now();
-    let asked = Asked::default();
+    let asked = Asked { waited, ..Asked::default() };
     let parts = route(&finding).into_iter().map(|route| part(responder, &finding, route, &asked, until));
     let parts = join_all(parts).await;
     Incident::new(finding, parts, started)
@@ -170,7 +176,10 @@ pub async fn claim(
 ) -> Ending {
     let now = clock::now();
     let Foreseen { seen, counted } = foreseen.into();
-    let limits = limits(responder, &incident, occasion, now);
+    // What a person approves, and what goes on, is not counted.
+    let is_counted =
+        !matches!(occasion, Occasion::Approve { .. }) && !seen.incident.as_ref().is_some_and(holds_something);
+    let limits = if is_counted { limits(responder, &incident, occasion, now) } else { Vec::new() };
     let limits = match in_time(run, responder.ledger.left_of(limits, counted, now)).await {
         Ok(limits) => limits,
         Err(error) => return unrecorded(incident, &error),
@@ -185,6 +194,10 @@ pub async fn claim(
         }
         answer => claimed(responder, run, answer, claim.incident).await,
     }
+}
+
+fn holds_something(record: &IncidentRecord) -> bool {
+    !record.holds.is_empty()
 }
 
 /// A ledger that hangs must leave time for telling people so.
@@ -207,18 +220,14 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
     match how {
         // What an earlier run has finished is looked at first: undo has the values of before that run.
         How::Resumed | How::Again | How::Approved => {
-            // A run that ended early may have told people what became of it, and not have written that down.
-            let may_be_known = how == How::Resumed || how == How::Again && record.told.is_none();
+            let may_be_known = how != How::Approved && record.may_have_been_told();
             // What was decided before somebody pulled the kill switch is not written after it.
             let switch = switch(&responder.clouds, responder.kill_switch.as_deref(), run.until);
             let ending = if how == How::Again || record.contained.is_some() {
                 Box::pin(look_again(responder, run, record, switch)).await
             } else {
-                let (record, switch) = join(still_wanted(responder, record), switch).await;
-                match record {
-                    Ok(record) => Box::pin(carry_out(responder, run, record, switch.stops())).await,
-                    Err(error) => Ending::come_again(error),
-                }
+                let stopped = switch.await.stops();
+                Box::pin(carry_out(responder, run, record, stopped)).await
             };
             if may_be_known { repeated(ending) } else { ending }
         }
@@ -231,26 +240,6 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
             Ending::Tell(Box::new(story))
         }
     }
-}
-
-/// The plan of an earlier run, without the rules that another incident has closed since.
-async fn still_wanted(responder: &Responder, mut record: IncidentRecord) -> Result<IncidentRecord, LedgerError> {
-    let key = |at: &Place, step: &Step| {
-        matches!(step.change.setting, Setting::IngressRules(_)).then(|| HoldKey::of(at, &step.change.setting))
-    };
-    let keys = |part: &Part| part.plan.steps().filter_map(|step| key(&part.plan.subject.at, step)).collect::<Vec<_>>();
-    let keys: Vec<HoldKey> = record.incident.parts.iter().flat_map(keys).collect();
-    let holds = responder.ledger.holds(&keys).await?;
-    for part in &mut record.incident.parts {
-        for step in part.plan.stages.iter_mut().flatten() {
-            let key = key(&part.plan.subject.at, step);
-            let hold = holds.iter().find(|hold| Some(&hold.key) == key.as_ref());
-            if let Some(hold) = hold {
-                step.change = hold.wanted_of(&step.change);
-            }
-        }
-    }
-    Ok(record)
 }
 
 /// A run that ended early may have told people, or not.
@@ -395,9 +384,10 @@ async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, asked:
     let observed = observation.as_ref().ok();
     let principal = cloud.as_ref().and_then(Cloud::caller).and_then(Own::principal_of);
     let own = &Own { principal, ..responder.own.clone() };
-    let now = clock::now();
-    let decided =
-        |plan: &Plan| guard::lowered(&Case { finding, plan, ruling: &ruling, policy, observed, checks, own, now });
+    let (now, waited) = (clock::now(), asked.waited);
+    let decided = |plan: &Plan| {
+        guard::lowered(&Case { finding, plan, ruling: &ruling, policy, observed, checks, own, now, waited })
+    };
     let decision = decided(&plan);
     // Containment waits for no more than what the team wants to be sure of; a person who decides has the time.
     match cloud {

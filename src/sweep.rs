@@ -1,14 +1,14 @@
 //! Each minute: what is due?
 
 use crate::clock;
-use crate::incident::News;
+use crate::incident::{News, Part};
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{No, Occasion, Seen, over};
 use crate::ledger::record::IncidentRecord;
 use crate::ledger::schedule::Due;
 use crate::ledger::{Claimed, LedgerError};
 use crate::policy::Fallback;
-use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, plan_for, tell};
+use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, plan_after, plan_for, tell};
 use crate::undo::undo;
 
 /// How many incidents one sweep looks at, at the most; the next minute brings the next.
@@ -65,8 +65,13 @@ async fn resume(responder: &Responder, run: &Run, record: IncidentRecord) -> End
 
 /// Nobody decided in time, and the rule says to contain then: what is there now is looked at first.
 async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
-    let mut incident = Box::pin(plan_for(responder, record.incident.finding.clone(), run.until)).await;
-    incident.news = Some(News::Approved { by: "the policy, since nobody decided in time".to_owned() });
+    let waited = clock::now().duration_since(record.incident.started);
+    let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), run.until, waited)).await;
+    // What a guard holds back now, time does not approve: people read why, and decide.
+    let by_time = |part: &Part| part.decision.approval.is_some_and(|it| it.fallback == Fallback::Contain);
+    let by = "the policy, since nobody decided in time".to_owned();
+    let acts = incident.parts.iter().any(by_time);
+    incident.news = Some(if acts { News::Approved { by } } else { News::HeldBack });
     claim(responder, run, incident, Occasion::Expired, Seen::early(record)).await
 }
 

@@ -1,6 +1,6 @@
 //! Gives back what an incident holds, last in first out, only where the value is still ours.
 
-use crate::change::Change;
+use crate::change::{Change, Value};
 use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
 use crate::execute::make;
@@ -209,6 +209,18 @@ async fn left(
 fn not_back(error: &CloudError) -> LetGo {
     let why = error.to_string();
     if error.kind == Kind::Refused { LetGo::Refused { why } } else { LetGo::Failed { why } }
+}
+
+/// What does not come back just as it was.
+#[must_use]
+pub fn not_exactly(back: &Change) -> Option<&'static str> {
+    match &back.setting {
+        Setting::IngressRules(_) => Some("the rules get new ids"),
+        Setting::InlinePolicy(_) => {
+            matches!(back.to, Value::Document(_)).then_some("the policy says the same, laid out anew")
+        }
+        Setting::AccessKeyStatus(_) | Setting::InterfaceGroups(_) | Setting::QuarantineGroup(_) => None,
+    }
 }
 
 fn returned(key: &HoldKey, setting: Option<&Setting>, became: &LetGo, is_last: bool) -> Returned {

@@ -1,5 +1,6 @@
 //! What holds for each plan, whatever the finding says.
 
+use jiff::SignedDuration;
 use quell::change::{Change, Direction, KeyStatus, Peer, Rule, Value};
 use quell::finding::{Finding, Subject, SubjectKind};
 use quell::guard::{self, Case, Own};
@@ -53,10 +54,19 @@ fn part(finding: &Finding, subject: &Subject, plan: Plan, observed: Option<&Obse
     let checks =
         Checks { verification: Verification::Known { updated: finding.updated }, kill_switch: KillSwitch::Open };
     let ruling = POLICY.rule_for(finding, subject, Some(&Tags::new()));
-    let now = finding.updated.unwrap_or_else(crate::noon);
+    let (now, waited) = (finding.updated.unwrap_or_else(crate::noon), SignedDuration::ZERO);
     let own = Own::default();
-    let case =
-        Case { finding, plan: &plan, ruling: &ruling, policy: &POLICY, observed, checks: &checks, own: &own, now };
+    let case = Case {
+        finding,
+        plan: &plan,
+        ruling: &ruling,
+        policy: &POLICY,
+        observed,
+        checks: &checks,
+        own: &own,
+        now,
+        waited,
+    };
     let decision = guard::lowered(&case);
     let in_doubt = finding.sample || finding.archived || !finding.is_named() || !finding.kind.is_known();
     assert!(!in_doubt || decision.response < Response::Contain, "{decision:?}");

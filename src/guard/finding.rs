@@ -53,7 +53,7 @@ pub fn stale(case: &Case<'_>) -> Vec<Objection> {
     let Some(updated) = theirs.or(case.finding.updated) else {
         return vec![ask_a_person("the finding does not say when it was updated, so it may be old")];
     };
-    let age = case.now.duration_since(updated);
+    let age = case.now.duration_since(updated).saturating_sub(case.waited);
     let most = case.policy.guards().stale_after;
     let why = || format!("the finding was last updated {} ago, the policy allows {}", whole(age), whole(most));
     objection_if(age > most, || ask_a_person(why()))

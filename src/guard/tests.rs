@@ -124,7 +124,17 @@ impl Story {
         let plan = &(remediation.plan)(finding, routes[0].subject, observed);
         let ruling = &policy.rule_for(finding, routes[0].subject, Some(&observed.tags()));
         let observed = Some(observed);
-        lowered(&Case { finding, plan, ruling, policy: &policy, observed, checks, own, now: NOW.parse().unwrap() })
+        lowered(&Case {
+            finding,
+            plan,
+            ruling,
+            policy: &policy,
+            observed,
+            checks,
+            own,
+            now: NOW.parse().unwrap(),
+            waited: SignedDuration::ZERO,
+        })
     }
 
     /// The response, then each reason, then each note.
@@ -273,7 +283,17 @@ fn the_root_user_of_the_management_account_is_the_last_way_in() {
         Ruling::Decided { response: Response::Contain, rule: None, remediations: None, terms: Terms::default() };
     let (finding, checks, own) = (&story.finding, &story.checks, &story.own);
     let now = NOW.parse().unwrap();
-    let case = Case { finding, plan: &plan, ruling: &ruling, policy: &policy, observed: None, checks, own, now };
+    let case = Case {
+        finding,
+        plan: &plan,
+        ruling: &ruling,
+        policy: &policy,
+        observed: None,
+        checks,
+        own,
+        now,
+        waited: SignedDuration::ZERO,
+    };
     let expect = "the root user of account 111122223333 is the last way into the organization";
     assert_eq!(lowered(&case).lowered, [expect]);
 }
@@ -403,7 +423,8 @@ fn no_guard_ever_raises_a_response_and_none_of_them_undoes_what_another_lowers()
     let why = || "because".to_owned();
     let switches = || {
         let at_most = [Response::Notify, Response::Plan, Response::Approve, Response::Contain].map(KillSwitch::AtMost);
-        at_most.into_iter().chain([KillSwitch::Open, KillSwitch::Unclear { value: "x".into() }])
+        let others = [KillSwitch::Unclear { value: "x".into() }, KillSwitch::Unreadable { why: why() }];
+        at_most.into_iter().chain([KillSwitch::Open]).chain(others)
     };
     let verifications = [
         Verification::Known { updated: None },
@@ -462,7 +483,17 @@ fn tags_that_the_policy_asks_for_and_nobody_could_read_leave_nothing_to_act_on()
     let policy = Policy::parse("", &[]).unwrap();
     let (finding, checks, own) = (&story.finding, &story.checks, &story.own);
     let (plan, ruling, policy, now) = (&plan, &Ruling::NeedsTags, &policy, NOW.parse().unwrap());
-    let decision = lowered(&Case { finding, plan, ruling, policy, observed: None, checks, own, now });
+    let decision = lowered(&Case {
+        finding,
+        plan,
+        ruling,
+        policy,
+        observed: None,
+        checks,
+        own,
+        now,
+        waited: SignedDuration::ZERO,
+    });
     assert_eq!(decision.response, Response::Notify);
     assert_eq!(decision.lowered, ["the policy asks for tags, and they could not be read"]);
 }

@@ -182,7 +182,12 @@ impl Hold {
     fn wanted_by(&self, counts: &dyn Fn(&Holder) -> bool) -> Value {
         let holders = || self.holders.iter().filter(|holder| counts(holder));
         if let (Setting::IngressRules(_), Value::Rules(original)) = (&self.setting, &self.original) {
-            let added: BTreeSet<Rule> = holders().flat_map(|holder| only_in(&holder.to, &holder.from)).collect();
+            let leaves = |holder: &Holder, rule: &Rule| holders().all(|other| other.leaves(holder, rule));
+            let added: BTreeSet<Rule> = holders()
+                .flat_map(|holder| {
+                    only_in(&holder.to, &holder.from).into_iter().filter(move |rule| leaves(holder, rule))
+                })
+                .collect();
             let closed: BTreeSet<Rule> = holders().flat_map(|holder| only_in(&holder.from, &holder.to)).collect();
             let all: BTreeSet<Rule> = original.union(&added).cloned().collect();
             return Value::Rules(all.difference(&closed).cloned().collect());
@@ -212,7 +217,7 @@ impl Hold {
         })
     }
 
-    /// What of a holder's change is wanted still: another may since have closed a rule that it opens.
+    /// What of a holder's change is wanted: another may close a rule that it opens, or a part of that.
     #[must_use]
     pub fn wanted_of(&self, change: &Change) -> Change {
         let to = match (&change.to, self.wanted()) {
@@ -343,6 +348,15 @@ impl Holder {
 }
 
 impl Holder {
+    /// Whether this holder, too, lets pass what another opens of a rule that both close. Plans that were made on the same
+    /// rule each leave open what the other closes.
+    fn leaves(&self, other: &Self, opened: &Rule) -> bool {
+        let closed = only_in(&self.from, &self.to);
+        let shared =
+            only_in(&other.from, &other.to).into_iter().any(|rule| closed.contains(&rule) && opened.is_within(&rule));
+        !shared || rules(&self.to).is_some_and(|left| left.iter().any(|rule| opened.is_within(rule)))
+    }
+
     /// Its own change and another's, as one: closed is what either closes, open what either opens and none closes.
     fn takes_over(&mut self, other: &Self) {
         let (Value::Rules(from), Value::Rules(to), Value::Rules(first), Value::Rules(then)) =

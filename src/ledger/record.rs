@@ -258,6 +258,15 @@ impl IncidentRecord {
         if self.status.is_open() || self.due.is_some() { None } else { last.checked_add(RETENTION).ok() }
     }
 
+    /// Whether a run before the one that has just begun may have told people what became of it, and not written that down.
+    #[must_use]
+    pub fn may_have_been_told(&self) -> bool {
+        let mut before = self.history.iter().rev().map(|entry| &entry.what);
+        let is_resumed = before.next() == Some(&What::Resumed);
+        let was_finished = matches!(before.next(), Some(What::Finished { .. }));
+        self.told.is_none() || is_resumed && !was_finished
+    }
+
     pub(super) fn note(&mut self, now: Timestamp, by: &Worker, what: What) {
         self.history.push(Entry { at: now, who: by.who.clone(), what, request: by.lease.request.clone() });
     }

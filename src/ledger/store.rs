@@ -186,8 +186,14 @@ impl Store {
 
     /// What of these counters still counts at `now`.
     pub async fn counted(&self, counters: &[CounterKey], now: Timestamp) -> Result<Counted, LedgerError> {
-        let (items, is_all) = self.batch(counters.iter().map(item::counter_key)).await?;
-        if is_all { Ok(counted_in(&items, counters, now)) } else { Err(LedgerError::Contended) }
+        for attempt in 0..TRIES {
+            let (items, is_all) = self.batch(counters.iter().map(item::counter_key)).await?;
+            if is_all {
+                return Ok(counted_in(&items, counters, now));
+            }
+            pause(attempt).await;
+        }
+        Err(LedgerError::Contended)
     }
 
     /// Reads the heads of these keys, those that there are, and says whether that is all of them: what DynamoDB had no

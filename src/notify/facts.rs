@@ -6,7 +6,6 @@ use crate::incident::{Incident, News, Outcome, Part, StepResult, Verdict};
 use crate::plan::Step;
 use crate::policy::{Refusal, Response};
 use std::collections::BTreeSet;
-use std::iter;
 
 /// The parts, the worst first, so that what is cut off at the end is the best news.
 pub(super) fn worst_first(incident: &Incident) -> Vec<&Part> {
@@ -41,8 +40,9 @@ pub(super) fn rows<'a>(parts: &[&'a Part], executed: bool) -> Vec<Row<'a>> {
 }
 
 pub(super) fn rows_of(part: &Part) -> Vec<Row<'_>> {
-    let results = part.results.iter().map(Some).chain(iter::repeat(None));
-    part.plan.steps().zip(results).map(|(step, result)| row(&part.plan.subject.at, step, result)).collect()
+    // Of a step that was let go the result is left, and of one that was added there is none yet.
+    let result = |step: &Step| part.results.iter().find(|result| result.change.setting == step.change.setting);
+    part.plan.steps().map(|step| row(&part.plan.subject.at, step, result(step))).collect()
 }
 
 /// A result says what was done; before that, the plan says what would be.

@@ -197,12 +197,13 @@ fn new(incident: &Incident, news: &News) -> String {
             )
         }
         News::LeftAlone => {
-            "GuardDuty saw it again; it is left alone, since a person gave back what was contained. This \
-                            is said once."
-                .to_owned()
+            let rejected = incident.verdict() == Verdict::Rejected;
+            let why = if rejected { "rejected the plan" } else { "gave back what was contained" };
+            format!("GuardDuty saw it again; it is left alone, since a person {why}. This is said once.")
         }
         News::AskAgain => "What would be done is no longer what was shown; look again, and decide again.".to_owned(),
         News::OverLimit { counter } => format!("The limit of the hour is reached ({}).", defanged(counter, 120)),
+        News::HeldBack => "Nobody decided in time, and what the rule says to do then is held back.".to_owned(),
         News::GivenUp { tries } => {
             format!(
                 "Quell tried it {tries} times, and tries again only when it looks after what it holds. What is not \

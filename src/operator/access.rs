@@ -5,6 +5,7 @@ use super::exit::Failure;
 use super::proof::Address;
 use crate::cloud_error::CloudError;
 use crate::id::Region;
+use crate::setting::rules::shell_word;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -105,9 +106,12 @@ where
         Some(_) => CloudError::new(operation, error).to_string(),
         None => format!("{operation}: {}", causes(error)),
     };
+    Failure { hint: expired(&why), ..Failure::aws(why) }
+}
+
+fn expired(why: &str) -> Option<String> {
     let expired = ["ExpiredToken", "RequestExpired"].iter().any(|code| why.contains(code));
-    let hint = expired.then(|| "the credentials have expired: get new ones".to_owned());
-    Failure { hint, ..Failure::aws(why) }
+    expired.then(|| "the credentials have expired: get new ones".to_owned())
 }
 
 fn causes(error: &dyn Error) -> String {
@@ -126,6 +130,8 @@ fn causes(error: &dyn Error) -> String {
 /// How somebody whose profile gives no credentials gets some.
 fn way_to_credentials(why: &str, profile: &str) -> Option<String> {
     let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    let is_plain = profile.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.@".contains(&byte));
+    let profile = if is_plain { profile.to_owned() } else { shell_word(profile) };
     if says(&["SSO token", "sso/cache", "UnauthorizedException"]) {
         return Some(format!("aws sso login --profile {profile}"));
     }
@@ -140,7 +146,6 @@ fn way_to_credentials(why: &str, profile: &str) -> Option<String> {
     }
     let missing =
         ["no providers in chain", "credential provider was not enabled", "could not find profile", "profile `"];
-    says(&missing).then(|| {
-        "name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()
-    })
+    let name = "name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+    expired(why).or_else(|| says(&missing).then(|| name.to_owned()))
 }

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::policy::{Decision, Policy, PolicyError, Response, Ruling};
 use crate::remediation;
 use crate::request::{self, Request};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::io::Read;
 use std::path::Path;
@@ -80,10 +80,10 @@ pub fn decided(
     observed: Option<&Observed>,
 ) -> Decision {
     let checks = Checks { verification: Verification::NotAsked, kill_switch: KillSwitch::Open };
-    let (own, now) = (Own::default(), Timestamp::now());
+    let (own, now, waited) = (Own::default(), Timestamp::now(), SignedDuration::ZERO);
     match (&plan.remediation, ruling) {
         (Some(_), _) => {
-            guard::lowered(&Case { finding, plan, ruling, policy, observed, checks: &checks, own: &own, now })
+            guard::lowered(&Case { finding, plan, ruling, policy, observed, checks: &checks, own: &own, now, waited })
         }
         (None, Ruling::Decided { rule, .. }) => Decision::new(Response::Notify, rule.clone()),
         (None, Ruling::NeedsTags) => Decision::new(Response::Notify, None),

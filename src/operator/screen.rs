@@ -53,7 +53,7 @@ pub fn end(done: Result<Report, Failure>, screen: Screen, out: &mut impl Write, 
 fn complain(failure: &Failure, screen: Screen, out: &mut impl Write) -> Exit {
     let Failure { exit, why, hint } = failure;
     if screen.output == Output::Json {
-        let _ = writeln!(out, "{}", json!({ "error": why, "hint": hint }));
+        let _ = writeln!(out, "{}", plain(&json!({ "error": why, "hint": hint }).to_string()));
         return *exit;
     }
     let error = painted("error:", AnsiColor::Red.on_default().bold(), screen);
@@ -64,6 +64,18 @@ fn complain(failure: &Failure, screen: Screen, out: &mut impl Write) -> Exit {
     // Where not even this can be written, the exit code is left.
     let _ = writeln!(out, "{}", lines.join("\n"));
     *exit
+}
+
+/// The same JSON without a character that a terminal may take for an order.
+fn plain(json: &str) -> String {
+    json.chars().fold(String::new(), |mut plain, c| {
+        if c.is_ascii() && c != '\u{7f}' {
+            plain.push(c);
+        } else {
+            plain.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+        plain
+    })
 }
 
 fn write(body: &Body, screen: Screen, out: &mut impl Write) -> io::Result<()> {

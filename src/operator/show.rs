@@ -47,7 +47,7 @@ fn of_incident(incident: &Incident, status: Option<&str>, waits: Option<Approval
     let mut number = 1;
     for part in parts {
         sections.extend(of_part(part, number));
-        number += part.plan.steps().count();
+        number += part.listed().count();
     }
     sections
 }

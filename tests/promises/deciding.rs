@@ -132,6 +132,17 @@ async fn a_plan_that_a_person_rejects_is_not_done_and_not_asked_again() {
     assert_eq!((quell.told().len(), quell.changes(&before, &quell.cloud.world().await).len()), (0, 0));
     let again = quell.approve(KEY_ID, 1, 20).await;
     assert_eq!(again["error"], "nothing waits for approval: it is rejected");
+    let update = newer(&read(KEY));
+    for expect in [1, 0] {
+        quell.cloud.forget_calls();
+        quell.handle(quell.event(&if expect == 1 { update.clone() } else { newer(&update) }), HOUR + 120).await.ok();
+        assert_eq!(quell.told().len(), expect, "{}", quell.email());
+        assert!(
+            expect == 0 || quell.email().contains("left alone, since a person rejected the plan"),
+            "{}",
+            quell.email()
+        );
+    }
 }
 
 #[tokio::test]
@@ -148,6 +159,38 @@ async fn when_nobody_decides_the_rules_fallback_does() {
         assert_eq!(quell.verdicts(), [end], "{}", quell.email());
         assert!(quell.email().contains("nobody decided in time"), "{}", quell.email());
         assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), changes, "{fallback}");
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_a_person_makes_no_finding_old() {
+    let terms = "approval = { within = '30h', fallback = 'contain' }";
+    let quell = Rehearsal::of(&CONTAIN.replace("'contain'", &format!("'approve'\n{terms}"))).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "waiting-for-approval");
+    quell.cloud.forget_calls();
+    quell.tick(30 * HOUR + 60).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+    assert!(quell.email().contains("Approved by the policy, since nobody decided in time"), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn the_kill_switch_holds_also_for_what_a_person_or_time_approves() {
+    let policy = rule("approve", "approval = { within = '1h', fallback = 'contain' }");
+    for by_time in [true, false] {
+        let quell = Rehearsal::of(&policy).await.with("QUELL_KILL_SWITCH", "quell-kill-switch");
+        quell.cloud.set_parameter("quell-kill-switch", "contain").await;
+        let before = quell.cloud.world().await;
+        assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "waiting-for-approval");
+        quell.cloud.set_parameter("quell-kill-switch", "plan").await;
+        quell.cloud.forget_calls();
+        if by_time {
+            quell.tick(HOUR + 60).await.ok();
+            assert!(quell.email().contains("Nobody decided in time, and what the rule says to do then is held back"));
+        } else {
+            quell.approve(KEY_ID, 1, 60).await;
+        }
+        assert!(quell.email().contains("the kill switch says \"plan\""), "{by_time}: {}", quell.email());
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{by_time}");
     }
 }
 

@@ -86,6 +86,28 @@ async fn what_crashed_is_gone_on_with_and_opens_no_port_that_another_closed_mean
 }
 
 #[tokio::test]
+async fn what_crashed_before_it_closed_a_port_opens_none_that_another_closed_meanwhile() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let (pause, reached) = breakpoint();
+    quell.cloud.inject(Rule::on("AuthorizeSecurityGroupIngress", Fault::PauseBefore(pause)));
+    assert!(quell.handle_until(quell.event(&probe_of("22", ID)), 0, reached).await);
+    quell.cloud.heal();
+    // By now nobody waits for the first; what both leave open is less than what each does.
+    assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 65).await), "contained");
+    assert_eq!(open(&quell).await, [(26, 30)]);
+    quell.tick(130).await.ok();
+    assert_eq!(open(&quell).await, [(20, 21), (26, 30)], "{}", quell.email());
+    quell.cloud.forget_calls();
+    quell.tick(200).await.ok();
+    assert_eq!((open(&quell).await, quell.told()), (vec![(20, 21), (26, 30)], Vec::new()), "{}", quell.email());
+    assert_eq!(quell.order_about("undo", OTHER_ID, 300).await["ok"]["verdict"], "released");
+    assert_eq!(open(&quell).await, [(20, 21), (23, 30)], "the first keeps its own closed");
+    assert_eq!(quell.order_about("undo", ID, 400).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_port_that_an_update_adds_is_closed_too_and_told() {
     let quell = Rehearsal::of(CONTAIN).await;
     let before = quell.cloud.world().await;

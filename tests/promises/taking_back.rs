@@ -60,6 +60,9 @@ async fn contained_and_undone_leaves_the_accounts_as_they_were() {
         assert_eq!((&after.1, &after.2), (&before.1, &before.2), "{scene}");
         assert!(after == before, "{scene}: something else is no longer as it was: {before:?} {after:?}");
         assert!(quell.email().starts_with("RELEASED: "), "{}", quell.email());
+        let has_rules = scene.name.starts_with("exposed-port");
+        assert_eq!(quell.email().contains("the rules have new ids"), has_rules, "{}", quell.email());
+        assert_eq!(shown.to_string().contains("(the rules get new ids)"), has_rules, "{shown}");
 
         let again = quell.order(undo, later + 3).await;
         assert_eq!(again["error"], "there is nothing to undo: it is released");
@@ -86,6 +89,53 @@ async fn one_step_is_taken_back_and_the_others_stay() {
     assert_eq!(wrong["error"], "there is no step 9: the incident has 2");
     assert_eq!(quell.order_about("undo", KEY_ID, 90).await["ok"]["verdict"], "released");
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_step_keeps_its_number_and_is_given_back_once() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let step = |step: usize| json!({ "command": "undo", "incident": quell.incident(KEY_ID), "step": step });
+    assert_eq!(quell.order(step(1), 1).await["ok"]["verdict"], "partly-released");
+    quell.handle(quell.event(&newer(&read(KEY))), 60).await.ok();
+    let left = quell.cloud.world().await;
+    quell.cloud.forget_calls();
+    let again = quell.order(step(1), 70).await;
+    assert_eq!(again["error"], "there is nothing to undo: the incident does not hold that");
+    let mut dry_run = step(1);
+    dry_run["dry_run"] = json!(true);
+    assert_eq!(quell.order(dry_run, 70).await["error"], "there is nothing to undo: it is held");
+    assert_eq!((quell.told(), quell.changes(&left, &quell.cloud.world().await)), (Vec::new(), Vec::new()));
+    let shown = quell.order_about("show", KEY_ID, 80).await;
+    let second = shown.pointer("/ok/incident/parts/0/results/1/change/setting/setting");
+    assert_eq!(second.and_then(Value::as_str), Some("inline-policy"), "{shown}");
+    assert_eq!(quell.order(step(2), 90).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn of_what_was_only_planned_there_is_nothing_to_undo() {
+    let quell = Rehearsal::of(&CONTAIN.replace("'contain'", "'plan'")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "planned");
+    quell.cloud.forget_calls();
+    let undone = quell.order_about("undo", KEY_ID, 1).await;
+    assert_eq!((undone["error"].as_str(), quell.told()), (Some("there is nothing to undo: it is closed"), Vec::new()));
+}
+
+#[tokio::test]
+async fn an_interface_that_somebody_else_moved_is_told_and_left() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let id = "c218f816f3732196b9d69ecfe8a0f3e8";
+    assert_eq!(verdict(&quell.deliver(&read("instance_mines_bitcoin")).await), "contained");
+    let (interface, other) = (quell.account.real("eni-0c1b2c3d4e5f60001"), quell.account.real("sg-0a1b2c3d4e5f60031"));
+    let moved = [("NetworkInterfaceId", interface), ("SecurityGroupId.1", other)];
+    quell.cloud.moto().service("ec2", &quell.cloud.account_id).call("ModifyNetworkInterfaceAttribute", &moved).await;
+    let theirs = quell.cloud.main().interface_groups(quell.account.real("i-0c1b2c3d4e5f60718")).await;
+    let undone = quell.order_about("undo", id, 3).await;
+    assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
+    assert!(quell.email().contains("left alone: somebody set it to"), "{}", quell.email());
+    assert_eq!(quell.cloud.main().interface_groups(quell.account.real("i-0c1b2c3d4e5f60718")).await, theirs);
 }
 
 #[tokio::test]

@@ -215,6 +215,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         Ok(holds) => holds,
         Err(until) => return denied(Denied::Wait { until }),
     };
+    record.incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| narrow(part, &holds));
     // What a person approved is theirs to answer for, however much there was in the hour.
     let by_a_person = matches!(claim.occasion, Occasion::Approve { .. });
     // What was tried and refused before is tried once more, and is nothing new.
@@ -256,6 +257,17 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     };
     record.note(claim.now, &claim.by, what);
     Decided::Write(Box::new(Swap { incident: Some(leased(claim, record)), holds, counters }), how)
+}
+
+/// Takes out of the plan what another holder closes.
+fn narrow(part: &mut Part, holds: &[Hold]) {
+    let at = &part.plan.subject.at;
+    for step in part.plan.stages.iter_mut().flatten() {
+        let key = HoldKey::of(at, &step.change.setting);
+        if let Some(hold) = holds.iter().find(|hold| hold.key == key) {
+            step.change = hold.wanted_of(&step.change);
+        }
+    }
 }
 
 /// Takes the incident without touching what is held. The hourly looks leave no trace unless they find something.

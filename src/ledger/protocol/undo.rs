@@ -19,6 +19,8 @@ pub enum NoUndo {
     Busy { until: Timestamp },
     /// Nothing was done yet: reject it instead.
     Waiting,
+    /// None of what was asked for is held by the incident.
+    NotHeld,
     /// It was given back, or rejected, before.
     Over(Status),
 }
@@ -64,9 +66,10 @@ pub fn begin_undo(
         return Err(NoUndo::Busy { until });
     }
     let mut record = record.clone();
+    let is_asked = |key: &&HoldKey| keys.is_none_or(|keys| keys.contains(key));
     let asked = || Undo {
         who: by.who.clone(),
-        keys: keys.map_or_else(|| record.holds.clone(), <[HoldKey]>::to_vec),
+        keys: record.holds.iter().filter(is_asked).cloned().collect(),
         whole: keys.is_none(),
     };
     let undo = match record.status {
@@ -81,7 +84,10 @@ pub fn begin_undo(
             None => asked(),
         },
         Status::Waiting if record.holds.is_empty() => return Err(NoUndo::Waiting),
-        Status::Containing | Status::Waiting | Status::Held | Status::Closed => asked(),
+        Status::Closed if record.holds.is_empty() => return Err(NoUndo::Over(Status::Closed)),
+        Status::Containing | Status::Waiting | Status::Held | Status::Closed => {
+            Some(asked()).filter(|undo| !undo.keys.is_empty()).ok_or(NoUndo::NotHeld)?
+        }
         status @ (Status::Released | Status::Rejected) => return Err(NoUndo::Over(status)),
     };
     if record.status != Status::Releasing {
