@@ -13,7 +13,6 @@ use crate::respond::{Ending, Quiet, Responder, Run, claim, plan_for, tell};
 use crate::undo::{Would, not_exactly, preview, said_by, undo};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 /// What an order came to.
@@ -49,13 +48,14 @@ pub async fn obey(responder: &Responder, run: &Run, order: Order) -> Result<Obey
 /// What the operator is answered once people were told.
 #[must_use]
 pub fn acted(incident: &Incident) -> Value {
-    // What was given back no longer is as the plan has it: the text alone says what became of it.
-    let is_given_back = matches!(incident.news, Some(News::GivenBack { .. }));
-    let parts = || incident.parts.iter().filter(|_| !is_given_back);
+    // What was given back no longer is as the plan has it.
+    let returned =
+        if let Some(News::GivenBack { settings, .. }) = &incident.news { Some(settings.clone()) } else { None };
+    let parts = || incident.parts.iter().filter(|_| returned.is_none());
     let results = parts().flat_map(|part| part.results.clone()).collect();
     let plan = parts().flat_map(|part| part.plan.steps().cloned()).collect();
-    let acted = Acted { plan, results, verdict: incident.verdict().token().to_owned(), text: notify::text(incident) };
-    json!({ "ok": acted })
+    let (verdict, text) = (incident.verdict().token().to_owned(), notify::text(incident));
+    json!({ "ok": Acted { plan, results, returned: returned.unwrap_or_default(), verdict, text } })
 }
 
 fn answer(what: &impl Serialize) -> Obeyed {
@@ -95,9 +95,6 @@ async fn show(responder: &Responder, id: &IncidentId) -> Result<Obeyed, LedgerEr
         setting: hold.setting,
         original: hold.original,
     });
-    let rules: BTreeSet<String> =
-        record.incident.parts.iter().filter_map(|part| Some(format!("{:?}", part.decision.rule.as_ref()?))).collect();
-    let event = |entry| event(entry, &rules);
     let mut incident = json!(record.incident);
     if let Value::Object(fields) = &mut incident {
         fields.insert("history".to_owned(), json!(record.history.iter().map(event).collect::<Vec<_>>()));
@@ -107,11 +104,14 @@ async fn show(responder: &Responder, id: &IncidentId) -> Result<Obeyed, LedgerEr
     Ok(answer(&Shown { incident, holds: holds.collect() }))
 }
 
-fn event(entry: &Entry, rules: &BTreeSet<String>) -> Event {
-    let Entry { at, who, what, request } = entry;
+fn event(entry: &Entry) -> Event {
+    let Entry { at, who, rules, what, request } = entry;
     let who = match who {
         Who::Policy if !rules.is_empty() => {
-            format!("the policy, by rule {}", rules.iter().cloned().collect::<Vec<_>>().join(", "))
+            format!(
+                "the policy, by rule {}",
+                rules.iter().map(|rule| format!("{rule:?}")).collect::<Vec<_>>().join(", ")
+            )
         }
         Who::Policy | Who::Operator { .. } | Who::Sweep => said_by(who),
     };
@@ -164,7 +164,8 @@ async fn dry_run(
         }
     }
     let verdict = record.incident.verdict().token().to_owned();
-    Ok(answer(&Acted { plan, results: Vec::new(), verdict, text: text.join("\n") }))
+    let (results, returned) = (Vec::new(), Vec::new());
+    Ok(answer(&Acted { plan, results, returned, verdict, text: text.join("\n") }))
 }
 
 async fn give_back(

@@ -137,6 +137,9 @@ pub struct Undo {
 pub struct Entry {
     pub at: Timestamp,
     pub who: Who,
+    /// The rules by which the policy had it done, as they were named then.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub rules: BTreeSet<String>,
     pub what: What,
     pub request: String,
 }
@@ -268,6 +271,10 @@ impl IncidentRecord {
     }
 
     pub(super) fn note(&mut self, now: Timestamp, by: &Worker, what: What) {
-        self.history.push(Entry { at: now, who: by.who.clone(), what, request: by.lease.request.clone() });
+        let rules = match by.who {
+            Who::Policy => self.incident.parts.iter().filter_map(|part| part.decision.rule.clone()).collect(),
+            Who::Operator { .. } | Who::Sweep => BTreeSet::new(),
+        };
+        self.history.push(Entry { at: now, who: by.who.clone(), rules, what, request: by.lease.request.clone() });
     }
 }

@@ -42,7 +42,7 @@ pub async fn reject(common: &Common, incident: IncidentId) -> Result<Report, Fai
 /// A dry run is done whatever it shows.
 fn planned(answer: Value) -> Report {
     let sections = known::<Acted>(&answer).map(|acted| {
-        let Acted { plan, results: _, verdict: _, text } = acted;
+        let Acted { plan, results: _, returned: _, verdict: _, text } = acted;
         let said = if plan.is_empty() { "Nothing would be given back." } else { "Nothing was changed. Undo would be:" };
         let steps = (!plan.is_empty()).then(|| Section::List(steps(plan.iter(), 1)));
         [Section::Text(said.to_owned())].into_iter().chain(steps).chain(in_words(text)).collect()
@@ -53,7 +53,7 @@ fn planned(answer: Value) -> Report {
 fn acted(answer: Value) -> Report {
     match known::<Acted>(&answer) {
         Ok(acted) => {
-            let Acted { plan: _, results: tried, verdict, text } = acted;
+            let Acted { plan: _, results: tried, returned: _, verdict, text } = acted;
             let holds = tried.iter().all(|result| result.outcome.holds());
             let exit = if holds { exit(&verdict) } else { Exit::Partly };
             let said = Section::Said(tone(&verdict), verdict.to_uppercase().replace('-', " "));

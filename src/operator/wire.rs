@@ -6,7 +6,7 @@
 use super::proof::Proof;
 use crate::change::Value;
 use crate::finding::Severity;
-use crate::incident::StepResult;
+use crate::incident::{Returned, StepResult};
 pub use crate::ledger::key::IncidentId;
 use crate::plan::Step;
 use crate::setting::Setting;
@@ -124,6 +124,9 @@ pub struct Acted {
     /// What became of them; empty for a dry run, and where nothing was tried.
     #[serde(default)]
     pub results: Vec<StepResult>,
+    /// What became of each setting that was to be given back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returned: Vec<Returned>,
     /// The token of the incident's verdict now: `released`, `partial`, `contained`, `rejected`, …
     pub verdict: String,
     /// What people were told.

@@ -163,6 +163,19 @@ async fn when_nobody_decides_the_rules_fallback_does() {
 }
 
 #[tokio::test]
+async fn the_history_names_the_rules_of_its_time() {
+    let mut quell = Rehearsal::of(&CONTAIN.replace("contain all", "plan all").replace("'contain'", "'plan'")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "planned");
+    quell.decide(CONTAIN);
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&read(KEY))), 60).await), "contained");
+    let shown = quell.order_about("show", KEY_ID, 90).await;
+    let who = |entry: &Value| entry["who"].as_str().unwrap_or_default().to_owned();
+    let history: Vec<String> = shown["ok"]["incident"]["history"].as_array().into_iter().flatten().map(who).collect();
+    assert_eq!(history.first().map(String::as_str), Some("the policy, by rule \"plan all\""), "{history:?}");
+    assert_eq!(history.last().map(String::as_str), Some("the policy, by rule \"contain all\""), "{history:?}");
+}
+
+#[tokio::test]
 async fn waiting_for_a_person_makes_no_finding_old() {
     let terms = "approval = { within = '30h', fallback = 'contain' }";
     let quell = Rehearsal::of(&CONTAIN.replace("'contain'", &format!("'approve'\n{terms}"))).await;

@@ -121,6 +121,17 @@ async fn quell_does_not_turn_against_itself() {
 }
 
 #[tokio::test]
+async fn what_its_own_stack_made_is_left_alone() {
+    let stack = "arn:aws:cloudformation:eu-west-1:111122223333:stack/quell/0a1b2c3d";
+    let quell = Rehearsal::of(CONTAIN).await.with("QUELL_STACK", stack);
+    let host = quell.account.real("i-0c1b2c3d4e5f60718");
+    let tag = [("ResourceId.1", host), ("Tag.1.Key", "aws:cloudformation:stack-id"), ("Tag.1.Value", stack)];
+    quell.cloud.moto().service("ec2", &quell.cloud.account_id).call("CreateTags", &tag).await;
+    let event = quell.event(&read("instance_mines_bitcoin"));
+    check(&quell, event, "refused", &["Quell's own"]).await;
+}
+
+#[tokio::test]
 async fn the_kill_switch_stops_looks_and_what_crashed_too_and_undo_never() {
     let quell = Rehearsal::of(CONTAIN).await.with("QUELL_KILL_SWITCH", "quell-kill-switch");
     quell.cloud.set_parameter("quell-kill-switch", "contain").await;

@@ -12,14 +12,14 @@ use crate::protocol_model::world::{finding, id, planned, value};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
 };
 use jiff::{SignedDuration, Timestamp};
 use quell::change::{Change, GroupRef, Value};
 use quell::id::{InterfaceId, VpcId};
 use quell::incident::{Incident, News, Outcome, StepResult};
-use quell::ledger::hold::{GiveBack, Release, give_back};
+use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
 use quell::ledger::key::CounterKey;
 use quell::ledger::protocol::{Claim, Denied, Finish, How, LetGo, Limit, Occasion};
 use quell::ledger::record::{IncidentRecord, Status, Who, Worker};
@@ -27,7 +27,7 @@ use quell::ledger::schedule::Due;
 use quell::ledger::{Claimed, Counted, Ledger, LedgerError};
 use quell::plan::Step;
 use quell::setting::{InterfaceGroups, Setting};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const TABLE: &str = "quell";
 
@@ -237,6 +237,49 @@ async fn a_limit_lets_only_so_many_through_in_an_hour() {
     again.limits = vec![Limit { counter, at_most: 3 }];
     let answer = ledger.claim(&again).await.unwrap();
     assert!(matches!(answer, Claimed::Won(_, How::Resumed)), "going on is not counted again: {answer:?}");
+}
+
+/// Items as this release writes them: the names of their attributes, too, are for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn items_that_any_release_wrote_are_read() {
+    let (_cloud, ledger, client) = ledger().await;
+    let items = [include_str!("../records/items/1-incident-in-two.json"), include_str!("../records/items/1-hold.json")];
+    for items in items {
+        let items: Vec<BTreeMap<String, BTreeMap<String, String>>> = serde_json::from_str(items).unwrap();
+        for item in items {
+            let value = |value: &BTreeMap<String, String>| match (value.get("S"), value.get("N")) {
+                (Some(text), None) => AttributeValue::S(text.clone()),
+                (None, Some(number)) => AttributeValue::N(number.clone()),
+                other => panic!("{other:?}"),
+            };
+            let item = item.iter().map(|(name, it)| (name.clone(), value(it))).collect();
+            client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+        }
+    }
+    let kept: IncidentRecord = serde_json::from_str(include_str!("../records/1-incident-held.json")).unwrap();
+    assert_eq!(ledger.get(&kept.id).await.unwrap(), kept);
+    let hold: Hold = serde_json::from_str(include_str!("../records/1-hold-access-key.json")).unwrap();
+    assert_eq!(ledger.holds(std::slice::from_ref(&hold.key)).await.unwrap(), [hold]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_over_expires() {
+    let (_cloud, ledger, client) = ledger().await;
+    let expiring = async || {
+        let items = client.scan().table_name(TABLE).send().await.unwrap().items.unwrap_or_default();
+        let number = |item: &HashMap<String, AttributeValue>| item.get("expires")?.as_n().ok()?.parse::<i64>().ok();
+        let pk =
+            |item: &HashMap<String, AttributeValue>| item["pk"].as_s().unwrap().split('/').next().unwrap().to_owned();
+        items.iter().map(|item| (pk(item), number(item))).collect::<BTreeMap<_, _>>()
+    };
+    let record = held(&ledger, 0, true).await;
+    assert_eq!(expiring().await, BTreeMap::from([("hold".to_owned(), None), ("incident".to_owned(), None)]));
+    undo(&ledger, 0).await;
+    let last = ledger.get(&record.id).await.unwrap().history.last().unwrap().at;
+    let days = |from: Timestamp| from.checked_add(SignedDuration::from_hours(90 * 24)).unwrap().as_second();
+    let expires = expiring().await;
+    assert_eq!(expires["incident"], Some(days(last)));
+    assert!(expires["hold"].is_some_and(|hold| hold >= days(now())), "{expires:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -449,4 +449,18 @@ async fn the_function_lists_shows_approves_and_undoes_and_says_so_to_people() {
     let told: Vec<String> = stage.cloud.messages().into_iter().filter_map(|message| message.subject).collect();
     let verdicts: Vec<&str> = told.iter().filter_map(|subject| subject.split(':').next()).collect();
     assert_eq!(verdicts, ["WAITING FOR APPROVAL", "CONTAINED", "RELEASED"]);
+
+    // The same for a program, and a step at a time.
+    let session = format!("{}/eu-west-1/c6c9af66c89db32765c152270257a69e", stage.cloud.account_id);
+    assert_eq!(stage.story("instance_credentials_used_outside_aws").await.end, "waiting-for-approval");
+    let approved = run(&format!("approve {session} --plan 1 --output json")).await.json();
+    assert_eq!((&approved["verdict"], &approved["results"][0]["outcome"]), (&json!("contained"), &json!("changed")));
+    let undone = run(&format!("undo {session} --step 1 --output json")).await.json();
+    assert_eq!((&undone["verdict"], &undone["returned"][0]["is_back"]), (&json!("released"), &json!(true)), "{undone}");
+    let wrong = run(&format!("undo {session} --step 1 --output json")).await;
+    wrong.said(1, &["{\"error\":\"there is nothing to undo"]);
+    let port = format!("{}/eu-west-1/f351532bafcc77f8c3301b51d22f8d61", stage.cloud.account_id);
+    assert_eq!(stage.story("port_probe").await.end, "waiting-for-approval");
+    assert_eq!(run(&format!("reject {port} --output json")).await.json()["verdict"], "rejected");
+    assert_eq!(differences(&before, &stage.cloud.world().await), []);
 }

@@ -1,5 +1,6 @@
 //! Whatever was contained can be taken back, and then all is as it was.
 
+use crate::attacker::quarantine_groups;
 use crate::cloud::{Fault, Refusal, Rule, breakpoint};
 use crate::crash::scene::{self, Scene};
 use crate::rehearsal::{Rehearsal, incident_in};
@@ -88,6 +89,29 @@ async fn one_step_is_taken_back_and_the_others_stay() {
     let wrong = quell.order(step(9), 80).await;
     assert_eq!(wrong["error"], "there is no step 9: the incident has 2");
     assert_eq!(quell.order_about("undo", KEY_ID, 90).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_quarantine_group_that_something_else_uses_goes_when_that_is_gone() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let scene = scene::SMALL_INSTANCE;
+    assert_eq!(verdict(&quell.deliver(&scene.event()).await), "contained");
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let group = quarantine_groups(&quell).await.remove(0);
+    let subnet = quell.account.real("subnet-0a1b2c3d4e5f60020");
+    let made = ec2.call("CreateNetworkInterface", &[("SubnetId", subnet), ("SecurityGroupId.1", &group)]).await;
+    let other = made["networkInterface"]["networkInterfaceId"].as_str().unwrap_or_default().to_owned();
+    let undone = quell.order_about("undo", scene.finding, 10).await;
+    assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
+    assert!(quell.email().contains("still held"), "{}", quell.email());
+    assert_eq!(quarantine_groups(&quell).await, [group]);
+    ec2.call("DeleteNetworkInterface", &[("NetworkInterfaceId", &other)]).await;
+    for later in [100, 400, 1_200] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.verdicts().last().map(String::as_str), Some("RELEASED"), "{}", quell.email());
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
 
