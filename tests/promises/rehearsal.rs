@@ -73,9 +73,16 @@ impl Rehearsal {
     /// A new process handles an event, so many seconds from now: what it answers, or why it failed.
     pub async fn handle(&self, event: Value, later: i64) -> Result<Value, String> {
         let handler = self.process().await;
-        let invocation = Invocation { request: "rehearsal".to_owned(), deadline: Instant::now() + TIMEOUT };
+        let deadline = Instant::now() + TIMEOUT + self.linger();
+        let invocation = Invocation { request: "rehearsal".to_owned(), deadline };
         let work = Box::pin(handler.handle(event, &invocation));
         clock::ahead(SignedDuration::from_secs(later), work).await.map_err(|error| error.to_string())
+    }
+
+    /// The wait, which the template gives it on top.
+    fn linger(&self) -> Duration {
+        let linger = self.settings.iter().find(|(name, _)| *name == "QUELL_LINGER");
+        Duration::from_secs(linger.map_or(0, |(_, seconds)| seconds.parse().unwrap()))
     }
 
     /// A new process handles an event until a call stands at the breakpoint; then it is killed.

@@ -99,25 +99,23 @@ const KEPT: u8 = 2;
 const FAILED: u8 = 3;
 
 impl Step {
-    /// Whether it writes to the ledger.
-    pub fn is_swap(&self) -> bool {
+    /// Whether it changes something, and waits for the answer: the ledger, the key, or what people know.
+    pub fn is_written(&self) -> bool {
         match self {
             Self::Claim { .. }
             | Self::Correct { .. }
             | Self::Reopened { .. }
             | Self::Finish { .. }
             | Self::Verified { .. }
+            | Self::Contain { .. }
+            | Self::Tell { .. }
             | Self::BeginUndo
             | Self::Mark { .. }
+            | Self::GiveBack { .. }
             | Self::Drop { .. }
             | Self::FinishUndo { .. } => true,
             Self::Told { said, .. } => *said,
-            Self::Look { .. }
-            | Self::Contain { .. }
-            | Self::ReadBack { .. }
-            | Self::Tell { .. }
-            | Self::Release { .. }
-            | Self::GiveBack { .. } => false,
+            Self::Look { .. } | Self::ReadBack { .. } | Self::Release { .. } => false,
         }
     }
 }

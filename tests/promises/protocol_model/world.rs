@@ -32,7 +32,7 @@ pub struct Bound {
     /// Finding and count, in any order.
     pub deliveries: &'static [(usize, u64)],
     pub crashes: u8,
-    /// Answers of the ledger that are lost after it has written.
+    /// Answers that are lost after what was asked for was done: by the ledger, the key's service, or who tells people.
     pub lost: u8,
     /// How often the attacker makes the key work again.
     pub reopens: u8,
@@ -53,7 +53,7 @@ pub enum Action {
     Undo(usize),
     /// A run takes its next step.
     Go(usize),
-    /// It does, and never hears that it did.
+    /// It does, never hears that it did, and asks again.
     GoUnheard(usize),
     Crash(usize),
     Reopen,
@@ -244,7 +244,7 @@ impl State {
         for (slot, run) in self.runs.iter().enumerate() {
             let Some(run) = run else { continue };
             actions.push(Action::Go(slot));
-            if self.lost > 0 && run.step.is_swap() {
+            if self.lost > 0 && run.step.is_written() {
                 actions.push(Action::GoUnheard(slot));
             }
             if self.crashes > 0 {
@@ -276,7 +276,10 @@ impl State {
             Action::GoUnheard(slot) => {
                 let (run, extra) = (next.runs[slot].clone(), next.extra);
                 next.go(slot, sabotage);
-                (next.runs[slot], next.extra) = (run, extra);
+                // What was written is written once; who was told is told twice.
+                let is_told = matches!(&run, Some(Run { step: Step::Tell { .. }, .. }));
+                next.extra = if is_told { next.extra } else { extra };
+                next.runs[slot] = run;
                 next.lost -= 1;
             }
             Action::Crash(slot) => {
