@@ -19,7 +19,7 @@ pub fn check(common: &Common, file: Option<&Path>) -> Result<Report, Failure> {
         let said = vec![Section::Said(Tone::Good, format!("{name}: fine"))];
         return Ok(Report::told(Exit::Done, said, json!({ "policy": name, "fine": true, "problems": [] })));
     };
-    let said = error.to_string().lines().map(|line| Section::Said(Tone::Bad, line.to_owned())).collect();
+    let said = vec![Section::Text(error.to_string())];
     let problems = error.problems.iter().map(|Problem { at, message }| {
         let (line, column) = at.unzip();
         json!({ "line": line, "column": column, "message": message })
