@@ -125,7 +125,7 @@ async fn closed(
 /// Quell may not make it now.
 #[must_use]
 pub fn not_made(change: Change, why: &str) -> StepResult {
-    StepResult { change, outcome: Outcome::Refused { why: why.to_owned() } }
+    StepResult::new(change, Outcome::Refused { why: why.to_owned() })
 }
 
 fn not_reached(step: &Step, error: &CloudError) -> StepResult {
@@ -137,7 +137,7 @@ fn not_reached(step: &Step, error: &CloudError) -> StepResult {
             Outcome::Failed { why, transient: error.kind == Kind::Transient }
         }
     };
-    StepResult { change: step.change.clone(), outcome }
+    StepResult::new(step.change.clone(), outcome)
 }
 
 /// Writes down what became of it, and was read back at `made`. People are told even if that fails.

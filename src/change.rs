@@ -1,5 +1,6 @@
 //! The one kind of action: a setting of a resource goes from one value to another.
 
+use crate::document::Document;
 use crate::id::{GroupId, RuleId, VpcId};
 use crate::setting::Setting;
 use ipnet::IpNet;
@@ -33,6 +34,8 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_already_so() {
             write!(f, "{}: {} already", self.setting, self.to)
+        } else if let (Value::Document(_), Value::Document(_)) = (&self.from, &self.to) {
+            write!(f, "{}: one document -> another", self.setting)
         } else {
             write!(f, "{}: {} -> {}", self.setting, self.from, self.to)
         }
@@ -47,8 +50,8 @@ pub enum Value {
     Absent,
     /// The status of an access key.
     Status(KeyStatus),
-    /// A policy document, parsed: two documents that differ in white space are the same document.
-    Document(serde_json::Value),
+    /// A policy document.
+    Document(Document),
     /// The security groups of an interface.
     Groups(BTreeSet<GroupRef>),
     /// Rules of a security group.
@@ -238,6 +241,9 @@ impl fmt::Display for Peer {
     }
 }
 
+/// The first of them in words, and how many more there are: a group may have a thousand rules.
 fn listed<T: fmt::Display>(items: &BTreeSet<T>) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    const NAMED: usize = 12;
+    let named = items.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if items.len() > NAMED { format!("{named} and {} more", items.len() - NAMED) } else { named }
 }

@@ -2,10 +2,10 @@
 
 use crate::clock;
 use crate::incident::{Incident, News, Part};
-use crate::ledger::LedgerError;
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{No, NoUndo, Occasion, Seen};
 use crate::ledger::record::{Entry, IncidentRecord, Status, What, Who};
+use crate::ledger::{Kept, LedgerError};
 use crate::notify;
 use crate::operator::wire::{Acted, Command, Event, Hold, Incidents, Listed, Order, Shown};
 use crate::plan::Step;
@@ -33,9 +33,10 @@ pub enum Obeyed {
 pub async fn obey(responder: &Responder, run: &Run, order: Order) -> Result<Obeyed, LedgerError> {
     match order.command {
         Command::Incidents { open } => {
-            let mut records = responder.ledger.incidents(open).await?;
+            let Kept { mut records, unreadable } = responder.ledger.incidents(open).await?;
             records.sort_by_key(|record| std::cmp::Reverse(record.incident.started));
-            Ok(answer(&Incidents { incidents: records.iter().map(listed).collect() }))
+            let unreadable = unreadable.iter().map(ToString::to_string).collect();
+            Ok(answer(&Incidents { incidents: records.iter().map(listed).collect(), unreadable }))
         }
         Command::Show { incident } => show(responder, &incident).await,
         Command::Undo { incident, step, dry_run: true } => dry_run(responder, run, &incident, step).await,
@@ -45,9 +46,9 @@ pub async fn obey(responder: &Responder, run: &Run, order: Order) -> Result<Obey
     }
 }
 
-/// What the operator is answered once people were told.
+/// What the operator is answered once it is done; the warning says what is not known of it elsewhere.
 #[must_use]
-pub fn acted(incident: &Incident) -> Value {
+pub fn acted(incident: &Incident, warning: Option<String>) -> Value {
     // What was given back no longer is as the plan has it.
     let returned =
         if let Some(News::GivenBack { settings, .. }) = &incident.news { Some(settings.clone()) } else { None };
@@ -55,7 +56,7 @@ pub fn acted(incident: &Incident) -> Value {
     let results = parts().flat_map(|part| part.results.clone()).collect();
     let plan = parts().flat_map(|part| part.plan.steps().cloned()).collect();
     let (verdict, text) = (incident.verdict().token().to_owned(), notify::text(incident));
-    json!({ "ok": Acted { plan, results, returned: returned.unwrap_or_default(), verdict, text } })
+    json!({ "ok": Acted { plan, results, returned: returned.unwrap_or_default(), verdict, text, warning } })
 }
 
 fn answer(what: &impl Serialize) -> Obeyed {
@@ -105,7 +106,7 @@ async fn show(responder: &Responder, id: &IncidentId) -> Result<Obeyed, LedgerEr
 }
 
 fn event(entry: &Entry) -> Event {
-    let Entry { at, who, rules, what, request } = entry;
+    let Entry { at, who, rules, what, request, writes } = entry;
     let who = match who {
         Who::Policy if !rules.is_empty() => {
             format!(
@@ -115,7 +116,8 @@ fn event(entry: &Entry) -> Event {
         }
         Who::Policy | Who::Operator { .. } | Who::Sweep => said_by(who),
     };
-    Event { at: *at, who, what: format!("{} (request {request})", said(what)) }
+    let writes = if writes.is_empty() { String::new() } else { format!("; AWS requests {}", writes.join(", ")) };
+    Event { at: *at, who, what: format!("{} (request {request}{writes})", said(what)) }
 }
 
 fn said(what: &What) -> String {
@@ -160,12 +162,16 @@ async fn dry_run(
                 text.push(format!("would give back: {change}{}", but.unwrap_or_default()));
                 plan.push(Step::new(change, ""));
             }
+            Would::GiveBackBut { change, rules } => {
+                text.push(format!("would give back: {change}, but not {rules}: somebody closed a part of that"));
+                plan.push(Step::new(change, ""));
+            }
             Would::Stay(why) => text.push(format!("{key} {why}")),
         }
     }
     let verdict = record.incident.verdict().token().to_owned();
     let (results, returned) = (Vec::new(), Vec::new());
-    Ok(answer(&Acted { plan, results, returned, verdict, text: text.join("\n") }))
+    Ok(answer(&Acted { plan, results, returned, verdict, text: text.join("\n"), warning: None }))
 }
 
 async fn give_back(

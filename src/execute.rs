@@ -6,7 +6,7 @@ use crate::cloud_error::{CloudError, Kind};
 use crate::id::{GroupId, VpcId};
 use crate::incident::{Outcome, StepResult};
 use crate::plan::Plan;
-use crate::setting::{Setting, Written};
+use crate::setting::{Requests, Setting, Written};
 use futures_util::future::join_all;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ const LOOK_AGAIN: [Duration; 4] =
 struct Tried {
     change: Change,
     written: Result<Written, CloudError>,
+    requests: Vec<String>,
 }
 
 /// Executes the plan's steps. A step that fails stops no other; one that needs what a failed step should have made
@@ -69,14 +70,15 @@ fn missing(change: &Change, tried: &[Tried]) -> Option<CloudError> {
 }
 
 async fn write(cloud: &Cloud, missing: Option<CloudError>, change: Change, until: Instant) -> Tried {
+    let requests = Requests::default();
     let written = if change.is_already_so() {
         Ok(Written::Done)
     } else if let Some(error) = missing {
         Err(error)
     } else {
-        in_time("writing", until, change.setting.adjust().write(cloud, &change)).await
+        in_time("writing", until, change.setting.adjust().write(cloud, &change, &requests)).await
     };
-    Tried { change, written }
+    Tried { change, written, requests: requests.ids() }
 }
 
 /// The SDK's timeouts are for one call; a step is many, and none may take the time for telling people.
@@ -94,13 +96,13 @@ async fn read(cloud: &Cloud, change: &Change, until: Instant) -> Result<Value, C
 }
 
 async fn read_back(cloud: &Cloud, tried: Tried, until: Instant) -> StepResult {
-    let Tried { change, written } = tried;
+    let Tried { change, written, requests } = tried;
     let outcome = match &written {
         Ok(_) if change.is_already_so() => still_so(cloud, &change, until).await,
         Ok(_) => confirm(cloud, &change, until).await,
         Err(error) => failed(cloud, &change, error, until).await,
     };
-    StepResult { change, outcome }
+    StepResult { requests, ..StepResult::new(change, outcome) }
 }
 
 /// Between the look and now somebody may have changed it.

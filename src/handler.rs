@@ -7,7 +7,7 @@ use crate::command::{Obeyed, acted, obey};
 use crate::config::Config;
 use crate::finding::{Finding, ParseError};
 use crate::guard::Own;
-use crate::incident::Incident;
+use crate::incident::{Incident, News};
 use crate::ledger::key::IncidentId;
 use crate::ledger::record::{Status, Who, Worker};
 use crate::ledger::{Ledger, LedgerError};
@@ -183,10 +183,21 @@ impl Handler {
         match obey(&self.responder, &run, order).await {
             Ok(Obeyed::Answer(answer)) => answer,
             Ok(Obeyed::Wrong(why)) => wrong(why),
-            Ok(Obeyed::Acted(Ending::Tell(story))) => match self.tell(*story, invocation).await {
-                Ok(incident) => acted(&incident),
-                Err(error) => wrong(error.to_string()),
-            },
+            Ok(Obeyed::Acted(Ending::Tell(story))) => {
+                let incident = story.incident.clone();
+                let is_undone = matches!(incident.news, Some(News::GivenBack { .. }));
+                let is_made = incident.parts.iter().any(|part| !part.results.is_empty());
+                let is_done = story.record.is_some() || is_undone || is_made;
+                // It is done, whoever knows of it.
+                let warning = match self.tell(*story, invocation).await {
+                    Ok(_) | Err(HandlerError::TryAgain) => incident.beside.failure.clone(),
+                    Err(error) => Some(error.to_string()),
+                };
+                match warning {
+                    Some(why) if !is_done => wrong(why),
+                    warning => acted(&incident, warning),
+                }
+            }
             Ok(Obeyed::Acted(Ending::Quiet(why))) => wrong(format!("nothing was done: {why:?}")),
             Ok(Obeyed::Acted(Ending::ComeAgain { why, .. })) => wrong(format!("not now: {why}")),
             Err(error) => wrong(error.to_string()),

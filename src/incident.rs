@@ -50,6 +50,8 @@ pub enum News {
     Reopened { settings: Vec<String> },
     /// The finding goes on, and is left alone as a person wanted.
     LeftAlone,
+    /// The finding goes on, and these settings, which a person gave back, are left alone; the rest is held.
+    StaysGivenBack { settings: Vec<String> },
     /// What would be done is no longer what was shown: a person must look again.
     AskAgain,
     /// The account had as many containments as the policy allows in an hour.
@@ -93,6 +95,17 @@ pub struct Part {
 pub struct StepResult {
     pub change: Change,
     pub outcome: Outcome,
+    /// The ids of AWS's answers to its writes, as CloudTrail has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<String>,
+}
+
+impl StepResult {
+    /// Of a step that nothing was written for.
+    #[must_use]
+    pub fn new(change: Change, outcome: Outcome) -> Self {
+        Self { change, outcome, requests: Vec::new() }
+    }
 }
 
 /// What became of a step. Whatever it says was read back.
@@ -334,6 +347,7 @@ impl Incident {
                 News::More
                 | News::Reopened { .. }
                 | News::LeftAlone
+                | News::StaysGivenBack { .. }
                 | News::AskAgain
                 | News::OverLimit { .. }
                 | News::HeldBack

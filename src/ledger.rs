@@ -22,7 +22,7 @@ use futures_util::future::try_join_all;
 use hold::Hold;
 use jiff::Timestamp;
 use key::{CounterKey, HoldKey, IncidentId};
-use protocol::{Claim, Decided, Denied, Finish, How, LetGo, Limit, No, NoUndo, Occasion, Seen, Swap};
+use protocol::{Claim, Decided, Denied, Done, Finish, How, Limit, No, NoUndo, Occasion, Seen, Swap};
 use record::{IncidentRecord, Worker};
 use std::collections::BTreeMap;
 use store::{Store, Swapped, TRIES, pause};
@@ -55,6 +55,13 @@ impl From<Seen> for Foreseen {
     fn from(seen: Seen) -> Self {
         Self { seen, ..Self::default() }
     }
+}
+
+/// The incidents that the ledger has, in no order, and why some cannot be read: a later release wrote them, say.
+#[derive(Debug, Default)]
+pub struct Kept {
+    pub records: Vec<IncidentRecord>,
+    pub unreadable: Vec<LedgerError>,
 }
 
 impl Ledger {
@@ -175,6 +182,13 @@ impl Ledger {
         self.follow(record, Seen::default(), now, |_| protocol::told(record, now)).await
     }
 
+    /// Puts off what time decides about an incident that nobody is at. False where that was done often enough.
+    pub async fn postpone(&self, record: &IncidentRecord, now: Timestamp) -> Result<bool, LedgerError> {
+        let Some(swap) = protocol::postponed(record, now) else { return Ok(false) };
+        // Who wrote it in between has seen to it.
+        self.store.swap(&swap, now).await.map(|_| true)
+    }
+
     /// Lets go of the incident unfinished, so that the next delivery or the sweep goes on at once.
     pub async fn put_down(&self, record: &IncidentRecord, now: Timestamp) -> Result<IncidentRecord, LedgerError> {
         self.follow(record, Seen::default(), now, |_| protocol::put_down(record, now)).await
@@ -276,7 +290,7 @@ impl Ledger {
         &self,
         record: &IncidentRecord,
         by: &Worker,
-        done: &[(HoldKey, LetGo)],
+        done: &[Done],
         news: &News,
         now: Timestamp,
     ) -> Result<IncidentRecord, LedgerError> {
@@ -290,7 +304,7 @@ impl Ledger {
     }
 
     /// All incidents, or those that are open. Reads the whole table.
-    pub async fn incidents(&self, open_only: bool) -> Result<Vec<IncidentRecord>, LedgerError> {
+    pub async fn incidents(&self, open_only: bool) -> Result<Kept, LedgerError> {
         self.store.incidents(open_only).await
     }
 

@@ -12,15 +12,16 @@ use crate::cloud_error::{CloudError, Kind};
 use crate::execute::make;
 use crate::incident::{Incident, News, Outcome, Part, StepResult, Verdict};
 use crate::ledger::LedgerError;
-use crate::ledger::hold::Hold;
+use crate::ledger::hold::{Hold, again};
 use crate::ledger::key::HoldKey;
 use crate::ledger::protocol::saying;
 use crate::ledger::record::IncidentRecord;
 use crate::observe::Budget;
 use crate::observed::KillSwitch;
 use crate::plan::Plan;
+use crate::policy::Response;
 use crate::respond::{Ending, Quiet, Responder, Run, cloud_at};
-use crate::setting::{Setting, quarantine_groups};
+use crate::setting::{Principal, Setting, quarantine_groups};
 use futures_util::future::{join, join_all};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,22 +72,25 @@ pub async fn look_again(
         let known = before.get(&hold.key);
         match found {
             Found::Nothing => {}
-            // What was contained and no longer exists needs no word; what was told as open is so no more.
+            // What was contained and no longer exists needs no word, unless it may have another name now; what was told as open
+            // is so no more.
             Found::Gone(change, error) => {
-                if known.is_some_and(|it| !it.outcome.held_when_read() || it.outcome.is_transient()) {
+                let is_open = |it: &StepResult| !it.outcome.held_when_read() || it.outcome.is_transient();
+                let is_said = |it: &StepResult| matches!(it.outcome, Outcome::Gone { .. });
+                if known.is_some_and(|it| !is_said(it) && (is_open(it) || may_be_renamed(&change.setting))) {
                     let outcome = Outcome::Gone { why: error.to_string() };
-                    results.insert(hold.key.clone(), StepResult { change, outcome });
+                    results.insert(hold.key.clone(), StepResult::new(change, outcome));
                 }
             }
             Found::Kept(change) if known.is_some_and(|it| it.outcome.holds() && !is_moved(it, &change)) => {}
             // It was not seen before that it holds, and people were told so; or a run that crashed moved it on.
             Found::Kept(change) => {
-                results.insert(hold.key.clone(), StepResult { change, outcome: Outcome::Changed });
+                results.insert(hold.key.clone(), StepResult::new(change, Outcome::Changed));
             }
             Found::Open(found) => open.push(*found),
             Found::Unread(change, error) => {
                 let outcome = unread(&error, known.is_some_and(|it| it.outcome.held_when_read()));
-                results.insert(hold.key.clone(), StepResult { change, outcome });
+                results.insert(hold.key.clone(), StepResult::new(change, outcome));
             }
         }
     }
@@ -113,7 +117,9 @@ pub async fn look_again(
             Err(error) => Ending::come_again(error),
         };
     }
-    let mut parts: Vec<Part> = parts.into_iter().map(|part| with_results(part, &results)).collect();
+    let all: BTreeMap<HoldKey, StepResult> =
+        parts.iter().flat_map(results_of_part).map(|(key, it)| (key, it.clone())).chain(results.clone()).collect();
+    let mut parts: Vec<Part> = parts.into_iter().map(|part| with_results(part, &all)).collect();
     let budget = Budget::default();
     join_all(parts.iter_mut().map(|part| told_whole(responder, run.until, &record, part, &budget))).await;
     let more = Some(News::More).filter(|_| !new.is_empty() || asks);
@@ -134,10 +140,21 @@ async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
     // What the incident does not hold any more is not its to look after.
     let Some(change) = hold.kept_by(&record.id) else { return Found::Nothing };
     match change.setting.adjust().read(&cloud, &change).await {
-        Ok(found) if found == change.to => Found::Kept(change),
-        Ok(found) => Found::Open(Box::new(Open { cloud, hold, change: Change { from: found, ..change } })),
+        Ok(found) => match again(&change, &found) {
+            None => Found::Kept(change),
+            Some(change) => Found::Open(Box::new(Open { cloud, hold, change })),
+        },
         Err(error) if error.kind == Kind::Gone => Found::Gone(change, error),
         Err(error) => Found::Unread(change, error),
+    }
+}
+
+/// A user keeps keys and policies under another name (`UpdateUser`); nothing else that is held can get one.
+fn may_be_renamed(setting: &Setting) -> bool {
+    match setting {
+        Setting::AccessKeyStatus(_) => true,
+        Setting::InlinePolicy(policy) => matches!(policy.principal, Principal::User(_)),
+        Setting::InterfaceGroups(_) | Setting::IngressRules(_) | Setting::QuarantineGroup(_) => false,
     }
 }
 
@@ -171,7 +188,7 @@ async fn set_all_again(
     let others = join_all(others.into_iter().map(|open| async {
         match missing(&open) {
             // Without its group it fails as the group does.
-            Some(outcome) => (open.hold.key, StepResult { change: open.change, outcome }),
+            Some(outcome) => (open.hold.key, StepResult::new(open.change, outcome)),
             None => set_again(responder, run, open).await,
         }
     }));
@@ -184,7 +201,11 @@ async fn set_again(responder: &Responder, run: &Run, open: Open) -> (HoldKey, St
     let mut result = make(&cloud, change, run.until).await;
     if !result.outcome.holds() {
         match moved_on(responder, &cloud, &hold, &result.change).await {
-            Ok(Some(change)) => result = make(&cloud, change, run.until).await,
+            Ok(Some(change)) => {
+                let before = result.requests;
+                result = make(&cloud, change, run.until).await;
+                result.requests.splice(..0, before);
+            }
             Ok(None) => {}
             Err(error) => result.outcome = Outcome::Failed { why: error.to_string(), transient: true },
         }
@@ -252,24 +273,25 @@ async fn extended(
     Part { results: [part.results.clone(), more].concat(), ..part.clone() }
 }
 
-/// The part with the newer results in the place of the older ones, in the order of its steps.
-fn with_results(part: Part, newer: &BTreeMap<HoldKey, StepResult>) -> Part {
-    let at = part.plan.subject.at.clone();
-    let older: BTreeMap<HoldKey, StepResult> =
-        part.results.iter().map(|result| (HoldKey::of(&at, &result.change.setting), result.clone())).collect();
-    let result = |change: &Change| {
-        let key = HoldKey::of(&at, &change.setting);
-        newer.get(&key).or_else(|| older.get(&key)).cloned()
-    };
-    let results = part.plan.steps().filter_map(|step| result(&step.change)).collect();
+/// The part with the newest results, also of a setting that it shares with another part, which made it.
+fn with_results(part: Part, all: &BTreeMap<HoldKey, StepResult>) -> Part {
+    if part.decision.response != Response::Contain {
+        return part;
+    }
+    let at = &part.plan.subject.at;
+    let newest = |change: &Change| all.get(&HoldKey::of(at, &change.setting)).cloned();
+    let known = part.results.iter().map(|result| newest(&result.change).unwrap_or_else(|| result.clone()));
+    let is_known = |change: &Change| part.results.iter().any(|result| result.change.setting == change.setting);
+    let shared = part.plan.steps().filter(|step| !is_known(&step.change)).filter_map(|step| newest(&step.change));
+    let results = known.chain(shared).collect();
     Part { results, ..part }
 }
 
 fn results_of(incident: &Incident) -> BTreeMap<HoldKey, &StepResult> {
-    let parts = incident.parts.iter();
-    parts
-        .flat_map(|part| {
-            part.results.iter().map(|result| (HoldKey::of(&part.plan.subject.at, &result.change.setting), result))
-        })
-        .collect()
+    incident.parts.iter().flat_map(results_of_part).collect()
+}
+
+fn results_of_part(part: &Part) -> Vec<(HoldKey, &StepResult)> {
+    let key = |result: &StepResult| HoldKey::of(&part.plan.subject.at, &result.change.setting);
+    part.results.iter().map(|result| (key(result), result)).collect()
 }

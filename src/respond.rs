@@ -292,7 +292,7 @@ fn denied(why: Denied) -> Ending {
 
 /// Without the ledger nothing is changed: what undo needs could not be saved.
 fn unrecorded(mut incident: Incident, error: &LedgerError) -> Ending {
-    let why = format!("the ledger cannot be written, so nothing was changed: {error}");
+    let why = format!("the ledger cannot be written, so this run changed nothing: {error}");
     for part in &mut incident.parts {
         let decision = part.decision.clone();
         part.decision = decision.lowered_to(Response::Plan, why.clone());
@@ -327,7 +327,7 @@ fn limits_of(
 ) -> impl Iterator<Item = Limit> {
     let limits = policy.limits();
     let all = Limit { counter: CounterKey::at(account, None, now), at_most: limits.per_hour };
-    let own = remediation.and_then(|name| limits.of(name));
+    let own = remediation.map(|name| limits.of(name));
     let own = own.map(|at_most| Limit { counter: CounterKey::at(account, remediation, now), at_most });
     [all].into_iter().chain(own)
 }

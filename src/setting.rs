@@ -5,6 +5,7 @@ mod ingress_rules;
 mod inline_policy;
 mod interface_groups;
 mod quarantine_group;
+mod requests;
 pub mod rules;
 
 pub use access_key_status::{AccessKeyStatus, status_of};
@@ -12,6 +13,7 @@ pub use ingress_rules::IngressRules;
 pub use inline_policy::{InlinePolicy, Principal, policy_of};
 pub use interface_groups::{InterfaceGroups, groups_of};
 pub use quarantine_group::{Found as QuarantineFound, QUARANTINE, QuarantineGroup, quarantine_groups};
+pub use requests::Requests;
 
 use crate::aws::Cloud;
 use crate::change::{Change, Value};
@@ -38,11 +40,14 @@ pub trait Adjust: fmt::Display {
     fn read<'a>(&'a self, cloud: &'a Cloud, change: &'a Change) -> BoxFuture<'a, Result<Value, CloudError>>;
 
     /// Writes `change.to`, starting from `change.from`. Writing twice ends as writing once.
-    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change) -> BoxFuture<'a, Result<Written, CloudError>>;
+    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change, requests: &'a Requests) -> Writing<'a>;
 
     /// The AWS CLI commands equal to the change, for people who do it by hand.
     fn commands(&self, change: &Change) -> Vec<String>;
 }
+
+/// A write under way.
+pub type Writing<'a> = BoxFuture<'a, Result<Written, CloudError>>;
 
 /// What a write brought about that the plan could not know.
 #[derive(Debug, Clone, PartialEq, Eq)]

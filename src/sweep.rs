@@ -7,6 +7,7 @@ use crate::ledger::protocol::{No, Occasion, Seen, over};
 use crate::ledger::record::IncidentRecord;
 use crate::ledger::schedule::Due;
 use crate::ledger::{Claimed, LedgerError};
+use crate::plan::NoSteps;
 use crate::policy::Fallback;
 use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, plan_after, plan_for, tell};
 use crate::undo::undo;
@@ -36,7 +37,7 @@ pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Re
         Due::Verify => take(responder, run, id, Occasion::Verify).await,
         Due::FinishUndo => end(responder, run, id, None).await,
         Due::End => end(responder, run, id, over(&record, clock::now())).await,
-        Due::Expired(Fallback::Contain) => Ok(contain(responder, run, record).await),
+        Due::Expired(Fallback::Contain) => contain(responder, run, record).await,
         Due::Expired(Fallback::Abandon) => abandon(responder, run, id).await,
     }
 }
@@ -64,15 +65,21 @@ async fn resume(responder: &Responder, run: &Run, record: IncidentRecord) -> End
 }
 
 /// Nobody decided in time, and the rule says to contain then: what is there now is looked at first.
-async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
-    let waited = clock::now().duration_since(record.incident.started);
+async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Result<Ending, LedgerError> {
+    let now = clock::now();
+    let waited = now.duration_since(record.incident.started);
     let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), run.until, waited)).await;
+    // What cannot be looked at now, the next minutes may show; people hear of it when they do not.
+    let unseen = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NotObserved { transient: true, .. }));
+    if incident.parts.iter().any(unseen) && responder.ledger.postpone(&record, now).await? {
+        return Ok(Ending::Quiet(Quiet::Busy));
+    }
     // What a guard holds back now, time does not approve: people read why, and decide.
     let by_time = |part: &Part| part.decision.approval.is_some_and(|it| it.fallback == Fallback::Contain);
     let by = "the policy, since nobody decided in time".to_owned();
     let acts = incident.parts.iter().any(by_time);
     incident.news = Some(if acts { News::Approved { by } } else { News::HeldBack });
-    claim(responder, run, incident, Occasion::Expired, Seen::early(record)).await
+    Ok(claim(responder, run, incident, Occasion::Expired, Seen::early(record)).await)
 }
 
 async fn abandon(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ending, LedgerError> {

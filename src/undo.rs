@@ -1,14 +1,15 @@
 //! Gives back what an incident holds, last in first out, only where the value is still ours.
 
+use crate::aws::Cloud;
 use crate::change::{Change, Value};
 use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
 use crate::execute::make;
 use crate::incident::{Incident, News, Outcome, Returned};
 use crate::ledger::LedgerError;
-use crate::ledger::hold::{GiveBack, Hold, Release, give_back};
+use crate::ledger::hold::{GiveBack, Hold, Release, SETTLES, give_back};
 use crate::ledger::key::{HoldKey, IncidentId};
-use crate::ledger::protocol::{LetGo, NoUndo, held_by};
+use crate::ledger::protocol::{Done, LetGo, NoUndo, held_by};
 use crate::ledger::record::{IncidentRecord, Who};
 use crate::look_again::known_group;
 use crate::respond::{Ending, Responder, Run, Story, cloud_at, tell};
@@ -38,13 +39,14 @@ pub async fn undo(
     };
     let mut done = Vec::new();
     for key in record.to_give_back() {
-        let became = let_go(responder, run, &record, &key).await;
-        done.push((key, became));
+        let mut writes = Vec::new();
+        let became = let_go(responder, run, &record, &key, &mut writes).await;
+        done.push(Done { key, became, writes });
     }
     let settings = names(&record);
     let is_last = record.is_last_try();
-    let returned = done.iter().map(|(key, became)| returned(key, settings.get(key), became, is_last)).collect();
-    let others = record.holds.iter().filter(|held| !done.iter().any(|(key, _)| key == *held)).count();
+    let returned = done.iter().map(|done| returned(done, settings.get(&done.key), is_last)).collect();
+    let others = record.holds.iter().filter(|held| !done.iter().any(|done| done.key == **held)).count();
     let news = News::GivenBack { by: by(&record, run), settings: returned, others };
     match responder.ledger.finish_undo(&record, &run.worker, &done, &news, clock::now()).await {
         Ok(record) => Ok(Ok(tell(record))),
@@ -66,6 +68,11 @@ fn names(record: &IncidentRecord) -> BTreeMap<HoldKey, Setting> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Would {
     GiveBack(Change),
+    /// All but these rules: somebody closed a part of them.
+    GiveBackBut {
+        change: Change,
+        rules: Value,
+    },
     /// Nothing is written: it stays, in words.
     Stay(String),
 }
@@ -112,12 +119,20 @@ async fn seen(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
         GiveBack::Already => Would::Stay("is back already".to_owned()),
         GiveBack::Drifted => Would::Stay(format!("would be left alone: somebody set it to {found}")),
         GiveBack::Write(change) => Would::GiveBack(change),
+        GiveBack::WriteBut { change, rules } => Would::GiveBackBut { change, rules },
     })
 }
 
-async fn let_go(responder: &Responder, run: &Run, record: &IncidentRecord, key: &HoldKey) -> LetGo {
+/// What was written for it is added to `writes`.
+async fn let_go(
+    responder: &Responder,
+    run: &Run,
+    record: &IncidentRecord,
+    key: &HoldKey,
+    writes: &mut Vec<String>,
+) -> LetGo {
     for _ in 0..TRIES {
-        match try_let_go(responder, run, record, key).await {
+        match try_let_go(responder, run, record, key, writes).await {
             Ok(Some(became)) => return became,
             Ok(None) => {}
             Err(error) => return LetGo::Failed { why: error.to_string() },
@@ -132,6 +147,7 @@ async fn try_let_go(
     run: &Run,
     record: &IncidentRecord,
     key: &HoldKey,
+    writes: &mut Vec<String>,
 ) -> Result<Option<LetGo>, LedgerError> {
     let now = clock::now();
     let Some(hold) = responder.ledger.holds(std::slice::from_ref(key)).await?.pop() else {
@@ -148,19 +164,25 @@ async fn try_let_go(
                 return Ok(Some(LetGo::Failed { why: "no time is left to write it back".to_owned() }));
             };
             match responder.ledger.swap_hold(marked, now).await? {
-                Ok(hold) => back(responder, run, record, hold).await,
+                Ok(marked) => {
+                    let is_young = hold.touched.checked_add(SETTLES).is_ok_and(|settled| now < settled);
+                    back(responder, run, record, marked, is_young, writes).await
+                }
                 Err(_) => Ok(None),
             }
         }
     }
 }
 
-/// Writes the setting back, and reads it back. The hold is ours to write until our lease ends.
+/// Writes the setting back, and reads it back. The hold is ours to write until our lease ends. Of one that is young AWS may
+/// still show what it was before we changed it: it is written whatever is read.
 async fn back(
     responder: &Responder,
     run: &Run,
     record: &IncidentRecord,
     hold: Hold,
+    is_young: bool,
+    writes: &mut Vec<String>,
 ) -> Result<Option<LetGo>, LedgerError> {
     let cloud = match cloud_at(responder, &hold.at, &record.incident.finding, run.until).await {
         Ok(cloud) => cloud,
@@ -170,22 +192,36 @@ async fn back(
         Ok(hold) => hold,
         Err(error) => return Ok(Some(not_back(&error))),
     };
-    let Release::Back(change) = hold.release(&record.id, clock::now()) else { return Ok(None) };
+    let change = match hold.release(&record.id, clock::now()) {
+        Release::Back(change) => change,
+        Release::KeptBy(others) => return left(responder, &hold, record, LetGo::KeptBy(others)).await,
+        Release::NotHeld | Release::Wait { .. } => return Ok(None),
+    };
     let found = match change.setting.adjust().read(&cloud, &change).await {
         Ok(found) => found,
         Err(error) if error.kind == Kind::Gone => return left(responder, &hold, record, LetGo::Gone).await,
         Err(error) => return Ok(Some(not_back(&error))),
     };
     let became = match give_back(&change, &found) {
+        GiveBack::Already if is_young && !change.is_already_so() => written_back(&cloud, change, run, writes).await,
         GiveBack::Already => LetGo::WasBack,
         GiveBack::Drifted => LetGo::Drifted { found },
-        GiveBack::Write(change) => written_back(&cloud, change, run).await,
+        GiveBack::Write(now) => {
+            let from = if is_young { change.from } else { now.from };
+            written_back(&cloud, Change { from, ..now }, run, writes).await
+        }
+        GiveBack::WriteBut { change, rules } => {
+            let became = written_back(&cloud, change, run, writes).await;
+            if became == LetGo::GivenBack { LetGo::GivenBackBut { rules } } else { became }
+        }
     };
     if became.is_over() { left(responder, &hold, record, became).await } else { Ok(Some(became)) }
 }
 
-async fn written_back(cloud: &crate::aws::Cloud, change: Change, run: &Run) -> LetGo {
-    match make(cloud, change, run.until).await.outcome {
+async fn written_back(cloud: &Cloud, change: Change, run: &Run, writes: &mut Vec<String>) -> LetGo {
+    let result = make(cloud, change, run.until).await;
+    writes.extend(result.requests);
+    match result.outcome {
         Outcome::Changed | Outcome::AlreadySo => LetGo::GivenBack,
         Outcome::Gone { .. } | Outcome::LetGo => LetGo::Gone,
         Outcome::Refused { why } => LetGo::Refused { why },
@@ -216,14 +252,15 @@ fn not_back(error: &CloudError) -> LetGo {
 pub fn not_exactly(back: &Change) -> Option<&'static str> {
     match &back.setting {
         Setting::IngressRules(_) => Some("the rules get new ids"),
-        Setting::InlinePolicy(_) => {
-            matches!(back.to, Value::Document(_)).then_some("the policy says the same, laid out anew")
-        }
-        Setting::AccessKeyStatus(_) | Setting::InterfaceGroups(_) | Setting::QuarantineGroup(_) => None,
+        Setting::AccessKeyStatus(_)
+        | Setting::InlinePolicy(_)
+        | Setting::InterfaceGroups(_)
+        | Setting::QuarantineGroup(_) => None,
     }
 }
 
-fn returned(key: &HoldKey, setting: Option<&Setting>, became: &LetGo, is_last: bool) -> Returned {
+fn returned(done: &Done, setting: Option<&Setting>, is_last: bool) -> Returned {
+    let Done { key, became, writes: _ } = done;
     let said = match became {
         LetGo::GivenBack if matches!(setting, Some(Setting::IngressRules(_))) => {
             "given back, read back; the rules have new ids".to_owned()
@@ -236,13 +273,20 @@ fn returned(key: &HoldKey, setting: Option<&Setting>, became: &LetGo, is_last: b
             format!("stays contained: incident {} holds it", others.join(", "))
         }
         LetGo::Drifted { found } => format!("left alone: somebody set it to {found}"),
+        LetGo::GivenBackBut { rules } => {
+            format!("given back but for {rules}: somebody closed a part of that, and it would open it again")
+        }
         LetGo::Refused { why } => format!("still held, refused: {why}"),
         LetGo::Failed { why } if is_last => format!("still held, and not tried again: {why}"),
         LetGo::Failed { why } => format!("still held, tried again: {why}"),
     };
     let is_back = match became {
         LetGo::GivenBack | LetGo::WasBack | LetGo::Gone => true,
-        LetGo::KeptBy(_) | LetGo::Drifted { .. } | LetGo::Refused { .. } | LetGo::Failed { .. } => false,
+        LetGo::KeptBy(_)
+        | LetGo::Drifted { .. }
+        | LetGo::GivenBackBut { .. }
+        | LetGo::Refused { .. }
+        | LetGo::Failed { .. } => false,
     };
     let setting = setting.map_or_else(|| key.to_string(), ToString::to_string);
     Returned { setting, became: said, is_back }

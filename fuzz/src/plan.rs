@@ -74,7 +74,7 @@ fn part(finding: &Finding, subject: &Subject, plan: Plan, observed: Option<&Obse
     assert_eq!(decision.response < Response::Contain, !decision.lowered.is_empty(), "{decision:?}");
 
     let done = plan.steps().filter(|_| decision.response == Response::Contain);
-    let results = done.map(|step| StepResult { change: step.change.clone(), outcome: Outcome::Changed }).collect();
+    let results = done.map(|step| StepResult::new(step.change.clone(), Outcome::Changed)).collect();
     Part { plan, decision, results, ends: None }
 }
 

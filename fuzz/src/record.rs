@@ -6,7 +6,9 @@ use crate::{is_kept, noon, worker};
 use jiff::Timestamp;
 use quell::incident::{Incident, News, Outcome, StepResult};
 use quell::ledger::key::HoldKey;
-use quell::ledger::protocol::{self, Claim, Decided, Denied, Finish, How, LetGo, No, NoUndo, Occasion, Seen, Swap};
+use quell::ledger::protocol::{
+    self, Claim, Decided, Denied, Done, Finish, How, LetGo, No, NoUndo, Occasion, Seen, Swap,
+};
 use quell::ledger::record::{IncidentRecord, RETENTION, Status, What, Who, Worker};
 use quell::ledger::schedule::Due;
 use quell::policy::Response;
@@ -105,7 +107,9 @@ fn claims(record: &IncidentRecord, now: Timestamp) {
                 );
             }
             Decided::Denied(Denied::Wait { until }) => {
-                assert!(occasion == Occasion::Delivery && record.busy_until(now).is_some_and(|busy| until <= busy));
+                let is_undone = record.status == Status::Releasing && record.busy_until(now).is_none();
+                let is_busy = record.busy_until(now).is_some_and(|busy| until <= busy);
+                assert!(occasion == Occasion::Delivery && (is_busy || is_undone));
             }
             Decided::Denied(why @ Denied::OverLimit(_)) => panic!("nothing forbids it: {why:?}"),
         }
@@ -137,7 +141,7 @@ fn won(record: &IncidentRecord, ask: &Claim, swap: &Swap, how: How) {
 fn finishes(record: &IncidentRecord, ask: &Claim, swap: &Swap) {
     let mut incident = record.incident.clone();
     for part in incident.parts.iter_mut().filter(|part| part.decision.response == Response::Contain) {
-        let done = |change| StepResult { change, outcome: Outcome::Changed };
+        let done = |change| StepResult::new(change, Outcome::Changed);
         part.results = part.plan.steps().map(|step| done(step.change.clone())).collect();
     }
     let transient = incident.is_worth_retrying();
@@ -232,7 +236,7 @@ fn undoes(record: &IncidentRecord, by: &Worker, now: Timestamp) {
     assert!(asked.iter().all(|key| record.holds.contains(key)));
 
     let finish = |keys: &[HoldKey], let_go: &LetGo| {
-        let done: Vec<_> = keys.iter().map(|key| (key.clone(), let_go.clone())).collect();
+        let done: Vec<_> = keys.iter().map(|key| Done::new(key.clone(), let_go.clone())).collect();
         let news = News::GivenBack { by: "ann".to_owned(), settings: Vec::new(), others: 0 };
         let end = written(protocol::finish_undo(&begun, by, &done, news, now));
         is_kept(&end);

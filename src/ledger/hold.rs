@@ -17,9 +17,6 @@ use std::collections::BTreeSet;
 /// taken for the original value.
 pub const SETTLES: SignedDuration = SignedDuration::from_secs(10);
 
-/// So long the other may still be at it.
-const JUST_NOW: SignedDuration = SignedDuration::from_secs(60);
-
 /// How soon to plan again on what another incident has just changed.
 const PLAN_AGAIN: SignedDuration = SignedDuration::from_secs(3);
 
@@ -39,6 +36,9 @@ pub struct Hold {
     pub holders: Vec<Holder>,
     /// Somebody is about to write the setting back.
     pub giving_back: Option<GivingBack>,
+    /// Until when those who joined may still write what they planned.
+    #[serde(default)]
+    pub busy: Option<Timestamp>,
     /// When it was last given back.
     #[serde(default)]
     pub given_back: Option<Timestamp>,
@@ -79,17 +79,28 @@ pub enum GiveBack {
     /// It is back already.
     Already,
     Write(Change),
+    /// All but these rules: somebody closed a part that we had left open of them.
+    WriteBut {
+        change: Change,
+        rules: Value,
+    },
     /// Somebody else set it to something of their own.
     Drifted,
 }
 
 impl Hold {
-    /// The hold after `incident` joined it. The first original value stays; a hold that is being given back, or was just
-    /// before, must be waited for.
+    /// The hold after the incident `by` joined it, to write until then. The first original value stays; a hold that is being
+    /// given back, or was just before, must be waited for.
     ///
     /// # Errors
     /// Until when to wait.
-    pub fn joined(seen: Option<&Self>, placed: &Placed, by: &IncidentId, now: Timestamp) -> Result<Self, Timestamp> {
+    pub fn joined(
+        seen: Option<&Self>,
+        placed: &Placed,
+        by: &IncidentId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self, Timestamp> {
         let Change { setting, from, to } = placed.change.clone();
         let holder = Holder { incident: by.clone(), from, to };
         let mut hold = match seen {
@@ -99,17 +110,22 @@ impl Hold {
         if let Some(giving) = hold.giving_back.take().filter(|giving| giving.until > now && giving.incident != *by) {
             return Err(giving.until);
         }
-        if hold.holders.is_empty() {
+        // What was just given back of a group's rules may still be seen as it was, whoever holds others of them.
+        let is_new = !hold.holders.iter().any(|holder| holder.incident == *by);
+        if hold.holders.is_empty() || is_new && matches!(setting, Setting::IngressRules(_)) {
             let settled = hold.given_back.and_then(|back| back.checked_add(SETTLES).ok());
             if let Some(settled) = settled.filter(|settled| *settled > now) {
                 return Err(settled);
             }
+        }
+        if hold.holders.is_empty() {
             (hold.original, hold.setting) = (holder.from.clone(), setting);
         }
         if let Some(again) = hold.in_the_way_of(&holder, now) {
             return Err(again);
         }
         hold.learn(&holder);
+        hold.busy = hold.busy.max(Some(until));
         match hold.holders.iter_mut().find(|known| known.incident == *by) {
             Some(known) => known.again(&holder),
             None => hold.holders.push(holder),
@@ -127,6 +143,7 @@ impl Hold {
             original: placed.change.from.clone(),
             holders: Vec::new(),
             giving_back: None,
+            busy: None,
             given_back: None,
             touched: now,
         }
@@ -136,7 +153,7 @@ impl Hold {
     /// the other closes.
     fn in_the_way_of(&self, new: &Holder, now: Timestamp) -> Option<Timestamp> {
         // Later, what is there is what somebody has left there.
-        if self.touched.saturating_add(JUST_NOW).is_ok_and(|over| over <= now) {
+        if self.busy.is_none_or(|until| until <= now) {
             return None;
         }
         let closes = |holder: &Holder, rule: &Rule| only_in(&holder.from, &holder.to).contains(rule);
@@ -373,17 +390,45 @@ impl Holder {
     }
 }
 
+/// What a look writes about `found`, read with the change that [`Hold::kept_by`] gave; none where it is still contained.
+///
+/// Of a group's rules nothing is opened but in the place of a wider one that somebody opened again: what is missing of what
+/// we left open, somebody closed.
+#[must_use]
+pub fn again(kept: &Change, found: &Value) -> Option<Change> {
+    let to = match (&kept.setting, &kept.from, &kept.to, found) {
+        (Setting::IngressRules(_), Value::Rules(from), Value::Rules(to), Value::Rules(found)) => {
+            let open = &(found & from) - to;
+            if open.is_empty() {
+                return None;
+            }
+            let stays = |rule: &&Rule| found.contains(rule) || open.iter().any(|wide| rule.is_within(wide));
+            Value::Rules(to.iter().filter(stays).cloned().collect())
+        }
+        _ if *found == kept.to => return None,
+        _ => kept.to.clone(),
+    };
+    Some(Change { setting: kept.setting.clone(), from: found.clone(), to })
+}
+
 /// What to do about `found`, read with the change that [`Release::Back`] gave.
 #[must_use]
 pub fn give_back(back: &Change, found: &Value) -> GiveBack {
     let Change { setting, from: ours, to } = back;
+    let to = &still_there(ours, to, found);
     if found == to {
         return GiveBack::Already;
     }
     let write = |from: &Value| GiveBack::Write(Change { setting: setting.clone(), from: from.clone(), to: to.clone() });
     match setting {
-        // Of each rule that we changed there are two states only, so none can have drifted.
-        Setting::IngressRules(_) => write(found),
+        Setting::IngressRules(_) => match narrowed(ours, to, found) {
+            None => write(found),
+            Some((now, _)) if now == *found => GiveBack::Drifted,
+            Some((now, rules)) => {
+                let change = Change { setting: setting.clone(), from: found.clone(), to: now };
+                GiveBack::WriteBut { change, rules }
+            }
+        },
         // Ours by its tag, whatever rules are in it; AWS does not delete one that anything uses.
         Setting::QuarantineGroup(_) if *to == Value::Absent => write(found),
         Setting::AccessKeyStatus(_)
@@ -397,6 +442,27 @@ pub fn give_back(back: &Change, found: &Value) -> GiveBack {
             }
         }
     }
+}
+
+/// What should be, without the rules that should be before and after, and that somebody else has closed.
+fn still_there(ours: &Value, to: &Value, found: &Value) -> Value {
+    match (ours, to, found) {
+        (Value::Rules(ours), Value::Rules(to), Value::Rules(found)) => Value::Rules(to - &(&(ours & to) - found)),
+        _ => to.clone(),
+    }
+}
+
+/// What to give back, and which rules not: where somebody closed a part that we had left open of a rule, the rule would open
+/// it again. None where nobody did. We open all before we close any, so a run that ended in between is none of these.
+fn narrowed(ours: &Value, to: &Value, found: &Value) -> Option<(Value, Value)> {
+    let (wanted, found) = (rules(to)?, rules(found)?);
+    let left = only_in(ours, to);
+    let is_closed =
+        |wide: &&Rule| !found.contains(wide) && left.iter().any(|rule| rule.is_within(wide) && !found.contains(rule));
+    let wide: BTreeSet<Rule> = wanted.iter().filter(is_closed).cloned().collect();
+    let stays = left.iter().filter(|rule| found.contains(rule) && wide.iter().any(|wide| rule.is_within(wide)));
+    let now = &(wanted - &wide) | &stays.cloned().collect();
+    (!wide.is_empty()).then_some((Value::Rules(now), Value::Rules(wide)))
 }
 
 fn rules(value: &Value) -> Option<&BTreeSet<Rule>> {
@@ -420,6 +486,7 @@ mod tests {
     use crate::setting::{AccessKeyStatus, IngressRules};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+    const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
     fn id(n: u8) -> IncidentId {
         format!("111122223333/eu-west-1/{n}").parse().unwrap()
@@ -430,17 +497,20 @@ mod tests {
         Place { partition: crate::id::Partition::Aws, account, region }
     }
 
-    fn rules(ports: &[i32]) -> Value {
-        let rule = |port: &i32| Rule {
+    fn rule(port: i32) -> Rule {
+        Rule {
             id: None,
             direction: Direction::In,
             protocol: "tcp".to_owned(),
-            ports: Some((*port, *port)),
+            ports: Some((port, port)),
             peer: Peer::Unknown,
             description: None,
             tags: Vec::new(),
-        };
-        Value::Rules(ports.iter().map(rule).collect())
+        }
+    }
+
+    fn rules(ports: &[i32]) -> Value {
+        Value::Rules(ports.iter().map(|port| rule(*port)).collect())
     }
 
     fn group(from: &[i32], to: &[i32]) -> Placed {
@@ -457,7 +527,10 @@ mod tests {
     /// The hold after each of these joined, numbered from zero, a minute after the one before.
     fn held(changes: &[Placed]) -> Hold {
         let join = |hold: Option<Hold>, (n, placed): (u8, &Placed)| {
-            Some(Hold::joined(hold.as_ref(), placed, &id(n), NOW + JUST_NOW * i32::from(n)).unwrap())
+            Some(
+                Hold::joined(hold.as_ref(), placed, &id(n), NOW + LEASE * i32::from(n + 1), NOW + LEASE * i32::from(n))
+                    .unwrap(),
+            )
         };
         (0..).zip(changes).fold(None, join).unwrap()
     }
@@ -500,13 +573,14 @@ mod tests {
     #[test]
     fn a_plan_on_what_another_has_just_replaced_is_made_again() {
         let hold = held(&[group(&[1], &[2])]);
-        let join =
-            |placed: &Placed, now: Timestamp| Hold::joined(Some(&hold), placed, &id(1), now).map(|it| it.wanted());
+        let join = |placed: &Placed, now: Timestamp| {
+            Hold::joined(Some(&hold), placed, &id(1), now + LEASE, now).map(|it| it.wanted())
+        };
         assert_eq!(join(&group(&[1], &[3]), NOW), Err(NOW + PLAN_AGAIN));
         assert_eq!(join(&group(&[1], &[2]), NOW), Ok(rules(&[2])), "both want the same");
         assert_eq!(join(&group(&[4], &[5]), NOW), Ok(rules(&[2, 5])), "they have nothing to do with each other");
-        assert!(join(&group(&[1], &[3]), NOW + JUST_NOW).is_ok(), "the other is done");
-        assert!(Hold::joined(Some(&hold), &group(&[1], &[3]), &id(0), NOW).is_ok(), "it is its own");
+        assert!(join(&group(&[1], &[3]), NOW + LEASE).is_ok(), "the other is done");
+        assert!(Hold::joined(Some(&hold), &group(&[1], &[3]), &id(0), NOW, NOW).is_ok(), "it is its own");
     }
 
     #[test]
@@ -514,13 +588,49 @@ mod tests {
         use KeyStatus::{Active, Inactive};
         let empty = held(&[key(Active, Inactive)]).released_by(&id(0), NOW);
         let settled = NOW + SETTLES;
-        let join = |now| Hold::joined(Some(&empty), &key(Inactive, Inactive), &id(1), now);
+        let join = |now| Hold::joined(Some(&empty), &key(Inactive, Inactive), &id(1), now, now);
         assert_eq!(join(settled - SignedDuration::from_nanos(1)), Err(settled), "AWS may show what it was before");
         let hold = join(settled).unwrap();
         assert_eq!((hold.version, &hold.original), (3, &Value::Status(Inactive)));
         let hold = hold.corrected(&id(1), &Value::Status(Active), NOW).unwrap();
         assert_eq!(back(&hold, 1).1, Value::Status(Active));
         assert_eq!(hold.corrected(&id(1), &Value::Status(Inactive), NOW), None);
+    }
+
+    #[test]
+    fn what_was_just_given_back_of_a_group_is_waited_for_whoever_else_holds_rules_of_it() {
+        let hold = held(&[group(&[1], &[2]), group(&[80], &[])]).released_by(&id(0), NOW);
+        let join = |now, n| Hold::joined(Some(&hold), &group(&[2], &[3]), &id(n), now, now);
+        assert_eq!(join(NOW, 2), Err(NOW + SETTLES));
+        assert!(join(NOW + SETTLES, 2).is_ok());
+        assert!(join(NOW, 1).is_ok(), "it holds others of them already");
+    }
+
+    #[test]
+    fn a_look_opens_nothing_but_in_the_place_of_what_somebody_opened() {
+        let range = |first, last| Rule { ports: Some((first, last)), ..rule(first) };
+        let of = |rules: &[&Rule]| Value::Rules(rules.iter().copied().cloned().collect());
+        let (whole, low, high) = (range(20, 30), range(20, 21), range(23, 30));
+        let split = Change { to: of(&[&low, &high]), from: of(&[&whole]), ..group(&[], &[]).change };
+        let to = |found: &[&Rule]| again(&split, &of(found)).map(|change| change.to);
+        assert_eq!(to(&[&low, &high]), None);
+        assert_eq!((to(&[&low]), to(&[])), (None, None), "a person closed the rest");
+        assert_eq!(to(&[&whole]), Some(split.to.clone()));
+        assert_eq!(to(&[&whole, &low]), Some(split.to.clone()));
+
+        let back = split.undo();
+        assert!(matches!(give_back(&back, &split.to), GiveBack::Write(_)));
+        assert!(matches!(give_back(&back, &of(&[&whole, &low])), GiveBack::Write(_)), "half given back");
+        assert_eq!(give_back(&back, &of(&[&whole])), GiveBack::Already);
+        assert_eq!(give_back(&back, &of(&[&low])), GiveBack::Drifted);
+
+        let other = range(3389, 3389);
+        let only_other = Change { from: split.to.clone(), to: of(&[&low, &high, &other]), ..split.clone() };
+        let GiveBack::Write(change) = give_back(&only_other, &of(&[&high])) else { panic!("the other one comes back") };
+        assert_eq!(change.to, of(&[&high, &other]), "and not what a person closed");
+        let both = Change { to: of(&[&whole, &other]), ..back };
+        let GiveBack::WriteBut { change, rules } = give_back(&both, &of(&[&low])) else { panic!("one comes back") };
+        assert_eq!((change.to, rules), (of(&[&low, &other]), of(&[&whole])));
     }
 
     #[test]
@@ -539,7 +649,7 @@ mod tests {
         let after = |seconds| Timestamp::from_second(seconds).unwrap();
         let lease = Lease { request: String::new(), token: String::new(), until: after(10) };
         let hold = held(&[key(Active, Inactive)]).marked(&id(0), &lease, NOW).unwrap();
-        let join = |now| Hold::joined(Some(&hold), &key(Inactive, Inactive), &id(1), now);
+        let join = |now| Hold::joined(Some(&hold), &key(Inactive, Inactive), &id(1), now, now);
         assert_eq!(join(after(9)), Err(after(10)));
         assert_eq!(join(after(10)).map(|hold| hold.giving_back), Ok(None));
         assert_eq!(hold.release(&id(1), after(9)), Release::Wait { until: after(10) });

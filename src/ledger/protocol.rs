@@ -10,8 +10,10 @@ mod merge;
 mod undo;
 
 pub use claim::{Claim, Decided, Denied, How, Limit, Occasion, claim};
-pub use finish::{Finish, No, finish, held_by, over, put_down, reject, reopened, saying, told, touched_by, verified};
-pub use undo::{LetGo, NoUndo, begin_undo, finish_undo};
+pub use finish::{
+    Finish, No, finish, held_by, over, postponed, put_down, reject, reopened, saying, told, touched_by, verified,
+};
+pub use undo::{Done, LetGo, NoUndo, begin_undo, finish_undo};
 
 use super::hold::Hold;
 use super::key::{CounterKey, HoldKey};

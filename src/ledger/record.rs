@@ -41,7 +41,7 @@ pub struct IncidentRecord {
     /// Settings that no run before the one under way can have written.
     #[serde(default)]
     pub untried: BTreeSet<HoldKey>,
-    /// When people were told that an update of the finding was left alone.
+    /// When people were told that an update of the finding left alone what a person had given back, or rejected.
     #[serde(default)]
     pub said_left: Option<Timestamp>,
     #[serde(default)]
@@ -141,7 +141,11 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub rules: BTreeSet<String>,
     pub what: What,
+    /// The invocation's.
     pub request: String,
+    /// The ids of AWS's answers to what was written for it, as CloudTrail has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<String>,
 }
 
 /// Who had something done.
@@ -241,8 +245,9 @@ impl IncidentRecord {
     pub fn next_plan(&self) -> u32 {
         self.history.iter().fold(1, |next, entry| match entry.what {
             What::Approved { plan } | What::Asked { plan } => next.max(plan.saturating_add(1)),
-            What::Rejected | What::Expired => next.saturating_add(1),
-            What::Claimed
+            What::Rejected
+            | What::Expired
+            | What::Claimed
             | What::Resumed
             | What::Updated { .. }
             | What::Finished { .. }
@@ -264,17 +269,24 @@ impl IncidentRecord {
     /// Whether a run before the one that has just begun may have told people what became of it, and not written that down.
     #[must_use]
     pub fn may_have_been_told(&self) -> bool {
-        let mut before = self.history.iter().rev().map(|entry| &entry.what);
+        let asked = |what: &&What| matches!(what, What::Asked { .. });
+        let mut before = self.history.iter().rev().map(|entry| &entry.what).filter(|what| !asked(what));
         let is_resumed = before.next() == Some(&What::Resumed);
         let was_finished = matches!(before.next(), Some(What::Finished { .. }));
         self.told.is_none() || is_resumed && !was_finished
     }
 
     pub(super) fn note(&mut self, now: Timestamp, by: &Worker, what: What) {
+        self.note_writes(now, by, what, Vec::new());
+    }
+
+    /// Notes what was done with these writes.
+    pub(super) fn note_writes(&mut self, now: Timestamp, by: &Worker, what: What, writes: Vec<String>) {
         let rules = match by.who {
             Who::Policy => self.incident.parts.iter().filter_map(|part| part.decision.rule.clone()).collect(),
             Who::Operator { .. } | Who::Sweep => BTreeSet::new(),
         };
-        self.history.push(Entry { at: now, who: by.who.clone(), rules, what, request: by.lease.request.clone() });
+        let request = by.lease.request.clone();
+        self.history.push(Entry { at: now, who: by.who.clone(), rules, what, request, writes });
     }
 }

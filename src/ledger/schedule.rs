@@ -61,7 +61,7 @@ impl IncidentRecord {
     #[must_use]
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         match self.status {
-            Status::Containing | Status::Releasing => Some(after(now, backoff(self.failures))),
+            Status::Containing | Status::Releasing => Some(self.tried_again(now)),
             Status::Waiting | Status::Held => {
                 let since = self.contained.filter(|_| !self.holds.is_empty());
                 let look = since.and_then(|since| next_look(since, now));
@@ -71,6 +71,12 @@ impl IncidentRecord {
             }
             Status::Released | Status::Rejected | Status::Closed => None,
         }
+    }
+
+    /// When to try again after its failures.
+    #[must_use]
+    pub fn tried_again(&self, now: Timestamp) -> Timestamp {
+        after(now, backoff(self.failures))
     }
 
     /// Whether the try under way is the last, should it fail as well.

@@ -9,7 +9,7 @@ use super::item::{self, Head, Item, Items};
 use super::key::{CounterKey, HoldKey, IncidentId};
 use super::protocol::{Limit, Seen, Swap};
 use super::record::{IncidentRecord, random};
-use super::{Counted, Foreseen};
+use super::{Counted, Foreseen, Kept};
 use crate::cloud_error::{CloudError, Kind};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -274,7 +274,7 @@ impl Store {
     }
 
     /// All incidents, or the open ones. Reads the whole table: for a person's rare question.
-    pub async fn incidents(&self, open_only: bool) -> Result<Vec<IncidentRecord>, LedgerError> {
+    pub async fn incidents(&self, open_only: bool) -> Result<Kept, LedgerError> {
         let call = self.client.scan().table_name(&self.table).consistent_read(true);
         let wanted = "begins_with(#pk, :incident) AND #sk = :head";
         let wanted = if open_only { format!("{wanted} AND #status = :open") } else { wanted.to_owned() };
@@ -291,12 +291,16 @@ impl Store {
             call
         };
         let mut pages = call.into_paginator().items().send();
-        let mut records = Vec::new();
+        let mut kept = Kept::default();
         while let Some(found) = pages.next().await {
             let found = found.map_err(|error| CloudError::new("dynamodb:Scan", &error))?;
-            records.push(self.whole(&found).await?);
+            match self.whole(&found).await {
+                Ok(record) => kept.records.push(record),
+                Err(why @ LedgerError::Unreadable { .. }) => kept.unreadable.push(why),
+                Err(error) => return Err(error),
+            }
         }
-        Ok(records)
+        Ok(kept)
     }
 }
 

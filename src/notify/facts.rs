@@ -49,7 +49,7 @@ pub(super) fn rows_of(part: &Part) -> Vec<Row<'_>> {
 fn row<'a>(at: &'a Place, step: &'a Step, result: Option<&'a StepResult>) -> Row<'a> {
     let Step { change, why } = step;
     match result {
-        Some(StepResult { change, outcome }) => Row { change, why, outcome: Some(outcome), at },
+        Some(StepResult { change, outcome, requests: _ }) => Row { change, why, outcome: Some(outcome), at },
         None => Row { change, why, outcome: None, at },
     }
 }
@@ -72,7 +72,7 @@ pub(super) fn tally(incident: &Incident) -> Tally {
     let outcomes = || incident.parts.iter().flat_map(|part| &part.results).map(|result| &result.outcome);
     Tally {
         planned: incident.parts.iter().map(|part| part.plan.steps().count()).sum(),
-        tried: outcomes().count(),
+        tried: outcomes().filter(|outcome| **outcome != Outcome::LetGo).count(),
         holding: outcomes().filter(|outcome| outcome.holds()).count(),
         already: outcomes().filter(|outcome| **outcome == Outcome::AlreadySo).count(),
     }

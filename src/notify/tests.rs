@@ -105,7 +105,7 @@ fn instance_plan(interfaces: &[&'static str]) -> Plan {
 
 fn part(plan: Plan, response: Response, outcomes: Vec<Outcome>) -> Part {
     let changes = plan.steps().map(|step| step.change.clone());
-    let results = changes.zip(outcomes).map(|(change, outcome)| StepResult { change, outcome }).collect();
+    let results = changes.zip(outcomes).map(|(change, outcome)| StepResult::new(change, outcome)).collect();
     Part { plan, decision: Decision::new(response, Some("keys".to_owned())), results, ends: None }
 }
 

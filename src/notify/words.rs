@@ -47,10 +47,13 @@ pub(super) fn standing(incident: &Incident) -> String {
     let Tally { planned, tried, holding, already } = tally(incident);
     let changes = count(planned, "change");
     let hold = if holding == 1 { "holds" } else { "hold" };
+    // Without the ledger nobody knows what a run before did.
+    let who = if incident.beside.failure.is_some() { "This run" } else { "Quell" };
+    let nothing = format!("{who} changed nothing.");
     match (planned, tried, holding) {
-        (0, _, _) => "Quell changed nothing.".to_owned(),
-        (_, _, 0) if incident.verdict() == Verdict::Gone => "It no longer exists. Quell changed nothing.".to_owned(),
-        (_, 0, _) => format!("Quell changed nothing. {changes} {} planned.", if planned == 1 { "is" } else { "are" }),
+        (0, _, _) => nothing,
+        (_, _, 0) if incident.verdict() == Verdict::Gone => "It no longer exists.".to_owned(),
+        (_, 0, _) => format!("{nothing} {changes} {} planned.", if planned == 1 { "is" } else { "are" }),
         (1, _, 0) => "The one planned change was tried, and not read back as planned. Rely on nothing.".to_owned(),
         (_, _, 0) => format!("{changes} were planned, and none was read back as planned. Rely on nothing."),
         (1, _, _) => format!("The one planned change holds, read back{}{}.", read_back(incident), so_before(already)),
@@ -165,7 +168,9 @@ pub(super) fn act(incident: &Incident, has_steps: bool) -> &'static str {
         }
         (Verdict::Contained, true) => "Not at once. The next steps are below.",
         (Verdict::Contained, false) => "Not at once. Find out how it came about.",
-        (Verdict::Gone, _) => "Not to contain it. Find out what it was used for while it was there.",
+        (Verdict::Gone, _) => {
+            "Not to contain it. Find out what it was used for, and whether it was removed or only renamed."
+        }
         (Verdict::NothingToDo, _) => "No.",
     }
 }
@@ -200,6 +205,13 @@ fn new(incident: &Incident, news: &News) -> String {
             let rejected = incident.verdict() == Verdict::Rejected;
             let why = if rejected { "rejected the plan" } else { "gave back what was contained" };
             format!("GuardDuty saw it again; it is left alone, since a person {why}. This is said once.")
+        }
+        News::StaysGivenBack { settings } => {
+            let settings: Vec<String> = settings.iter().map(|setting| defanged(setting, 120)).collect();
+            format!(
+                "GuardDuty saw it again; what a person gave back is left alone: {}. This is said once.",
+                settings.join(", ")
+            )
         }
         News::AskAgain => "What would be done is no longer what was shown; look again, and decide again.".to_owned(),
         News::OverLimit { counter } => format!("The limit of the hour is reached ({}).", defanged(counter, 120)),

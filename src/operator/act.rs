@@ -3,7 +3,7 @@
 use super::cli::Common;
 use super::exit::{Exit, Failure};
 use super::function::{ask, known};
-use super::report::{Report, Section};
+use super::report::{Entry, Report, Section, Tone};
 use super::wire::{Acted, Command, IncidentId};
 use super::words::{exit, results, steps, tone};
 use serde_json::Value;
@@ -42,9 +42,11 @@ pub async fn reject(common: &Common, incident: IncidentId) -> Result<Report, Fai
 /// A dry run is done whatever it shows.
 fn planned(answer: Value) -> Report {
     let sections = known::<Acted>(&answer).map(|acted| {
-        let Acted { plan, results: _, returned: _, verdict: _, text } = acted;
+        let Acted { plan, results: _, returned: _, verdict: _, text, warning: _ } = acted;
         let said = if plan.is_empty() { "Nothing would be given back." } else { "Nothing was changed. Undo would be:" };
-        let steps = (!plan.is_empty()).then(|| Section::List(steps(plan.iter(), 1)));
+        // Not numbered: `--step` counts as `show` does, and undo goes backwards.
+        let entry = |entry: Entry| Entry { mark: "-".to_owned(), ..entry };
+        let steps = (!plan.is_empty()).then(|| Section::List(steps(plan.iter(), 1).into_iter().map(entry).collect()));
         [Section::Text(said.to_owned())].into_iter().chain(steps).chain(in_words(text)).collect()
     });
     Report::told(Exit::Done, sections.unwrap_or_else(|as_it_came| as_it_came), answer)
@@ -53,12 +55,13 @@ fn planned(answer: Value) -> Report {
 fn acted(answer: Value) -> Report {
     match known::<Acted>(&answer) {
         Ok(acted) => {
-            let Acted { plan: _, results: tried, returned: _, verdict, text } = acted;
+            let Acted { plan: _, results: tried, returned: _, verdict, text, warning } = acted;
             let holds = tried.iter().all(|result| result.outcome.holds());
-            let exit = if holds { exit(&verdict) } else { Exit::Partly };
+            let exit = if holds && warning.is_none() { exit(&verdict) } else { Exit::Partly };
+            let warning = warning.map(|why| Section::Said(Tone::Bad, format!("It is done, but: {why}")));
             let said = Section::Said(tone(&verdict), verdict.to_uppercase().replace('-', " "));
             let steps = (!tried.is_empty()).then(|| Section::List(results(&tried, 1)));
-            Report::told(exit, [said].into_iter().chain(steps).chain(in_words(text)).collect(), answer)
+            Report::told(exit, [said].into_iter().chain(warning).chain(steps).chain(in_words(text)).collect(), answer)
         }
         Err(as_it_came) => Report::told(Exit::Partly, as_it_came, answer),
     }

@@ -5,8 +5,9 @@ use super::wire::IncidentId;
 use crate::finding::Band;
 use crate::id::AccountId;
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Error, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -154,6 +155,25 @@ pub struct Supposed {
     /// A tag of what they are about; without any, a rule that asks for tags is only said to
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     pub tags: Vec<(String, String)>,
+}
+
+impl Cli {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// It is wrong, or asks for help; and that is to be given to a program. People are told at once, and the process ends.
+    pub fn read(line: &[OsString]) -> Result<Self, Error> {
+        match Self::try_parse_from(line) {
+            Err(error) if !wants_json(line) => error.exit(),
+            read => read,
+        }
+    }
+}
+
+/// Whether a line that cannot be read is a program's.
+fn wants_json(line: &[OsString]) -> bool {
+    let value = |pair: &[OsString]| matches!(pair, [option, value] if option == "--output" && value == "json");
+    line.windows(2).any(value) || line.iter().any(|word| word == "--output=json")
 }
 
 /// How to print.

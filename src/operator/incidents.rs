@@ -3,7 +3,7 @@
 use super::cli::Common;
 use super::exit::{Exit, Failure};
 use super::function::{ask, known};
-use super::report::{Cell, Group, Report, Section};
+use super::report::{Cell, Group, Report, Section, Tone};
 use super::wire::{Command, Incidents, Listed};
 use serde_json::Value;
 
@@ -17,15 +17,20 @@ pub async fn incidents(common: &Common, open: bool) -> Result<Report, Failure> {
 }
 
 fn report(answer: Value, open: bool) -> Report {
-    let sections = match known::<Incidents>(&answer) {
-        Ok(Incidents { incidents }) if incidents.is_empty() => {
-            let none = if open { "No incident is open." } else { "There is no incident." };
-            vec![Section::Text(none.to_owned())]
+    match known::<Incidents>(&answer) {
+        Ok(Incidents { incidents, unreadable }) => {
+            let list = if incidents.is_empty() {
+                let none = if open { "No incident is open." } else { "There is no incident." };
+                Section::Text(none.to_owned())
+            } else {
+                table(&incidents)
+            };
+            let exit = if unreadable.is_empty() { Exit::Done } else { Exit::Partly };
+            let more = unreadable.into_iter().map(|why| Section::Said(Tone::Bad, why));
+            Report::told(exit, [list].into_iter().chain(more).collect(), answer)
         }
-        Ok(Incidents { incidents }) => vec![table(&incidents)],
-        Err(sections) => sections,
-    };
-    Report::told(Exit::Done, sections, answer)
+        Err(sections) => Report::told(Exit::Done, sections, answer),
+    }
 }
 
 fn table(incidents: &[Listed]) -> Section {

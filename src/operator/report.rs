@@ -14,8 +14,8 @@ pub struct Report {
 pub enum Body {
     /// The same, for people and for programs.
     Told { sections: Vec<Section>, json: Value },
-    /// A completion script or a man page, which have one form.
-    Made(Vec<u8>),
+    /// A completion script, a man page or the help, which have one form; programs get it by the name of what it is.
+    Made { what: &'static str, text: Vec<u8> },
 }
 
 /// A piece of what people read. Texts may hold anything: they are escaped where they are printed.
@@ -72,8 +72,8 @@ impl Report {
     }
 
     #[must_use]
-    pub fn made(script: Vec<u8>) -> Self {
-        Self { body: Body::Made(script), exit: Exit::Done }
+    pub fn made(what: &'static str, text: Vec<u8>) -> Self {
+        Self { body: Body::Made { what, text }, exit: Exit::Done }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::cli::Output;
 use super::exit::{Exit, Failure};
 use super::report::{Body, Cell, Entry, Group, Report, Section, Tone};
+use crate::json::ascii;
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 use serde_json::json;
@@ -53,7 +54,7 @@ pub fn end(done: Result<Report, Failure>, screen: Screen, out: &mut impl Write, 
 fn complain(failure: &Failure, screen: Screen, out: &mut impl Write) -> Exit {
     let Failure { exit, why, hint } = failure;
     if screen.output == Output::Json {
-        let _ = writeln!(out, "{}", plain(&json!({ "error": why, "hint": hint }).to_string()));
+        let _ = writeln!(out, "{}", ascii(&json!({ "error": why, "hint": hint }).to_string()));
         return *exit;
     }
     let error = painted("error:", AnsiColor::Red.on_default().bold(), screen);
@@ -66,25 +67,13 @@ fn complain(failure: &Failure, screen: Screen, out: &mut impl Write) -> Exit {
     *exit
 }
 
-/// The same JSON without a character that a terminal may take for an order.
-fn plain(json: &str) -> String {
-    json.chars().fold(String::new(), |mut plain, c| {
-        if c.is_ascii() && c != '\u{7f}' {
-            plain.push(c);
-        } else {
-            plain.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-        }
-        plain
-    })
-}
-
 fn write(body: &Body, screen: Screen, out: &mut impl Write) -> io::Result<()> {
     match (body, screen.output) {
-        (Body::Made(script), _) => out.write_all(script),
-        (Body::Told { json, .. }, Output::Json) => {
-            serde_json::to_writer_pretty(&mut *out, json)?;
-            writeln!(out)
+        (Body::Made { what, text }, Output::Json) => {
+            writeln!(out, "{}", ascii(&json!({ *what: String::from_utf8_lossy(text) }).to_string()))
         }
+        (Body::Made { what: _, text }, Output::Table | Output::Text) => out.write_all(text),
+        (Body::Told { json, .. }, Output::Json) => writeln!(out, "{}", ascii(&serde_json::to_string_pretty(json)?)),
         (Body::Told { sections, .. }, Output::Table) => {
             for (index, section) in sections.iter().enumerate() {
                 let lines = laid_out(section, screen);

@@ -71,6 +71,9 @@ pub enum Answer<T> {
 pub struct Incidents {
     /// The newest first.
     pub incidents: Vec<Listed>,
+    /// Why others are not listed: a later release wrote them, say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
 }
 
 /// One line of the list.
@@ -132,6 +135,9 @@ pub struct Acted {
     /// What people were told.
     #[serde(default)]
     pub text: String,
+    /// Why people do not know of it, or the ledger does not: it is done all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// The order as it is written.
@@ -280,7 +286,7 @@ mod tests {
     #[test]
     fn an_answer_is_ok_or_an_error() {
         let ok: Answer<Incidents> = serde_json::from_value(json!({ "ok": { "incidents": [], "more": 1 } })).unwrap();
-        assert_eq!(ok, Answer::Ok(Incidents { incidents: Vec::new() }));
+        assert_eq!(ok, Answer::Ok(Incidents { incidents: Vec::new(), unreadable: Vec::new() }));
         let error: Answer<Acted> = serde_json::from_value(json!({ "error": "no such incident" })).unwrap();
         assert_eq!(error, Answer::Error("no such incident".to_owned()));
     }

@@ -36,7 +36,7 @@ pub fn steps<'a>(steps: impl Iterator<Item = &'a Step>, first: usize) -> Vec<Ent
 /// Steps as they went, counted from `first`.
 pub fn results(results: &[StepResult], first: usize) -> Vec<Entry> {
     let entry = |(number, result): (usize, &StepResult)| {
-        let StepResult { change, outcome } = result;
+        let StepResult { change, outcome, requests: _ } = result;
         Entry { mark: format!("{number}."), lines: vec![change.to_string(), became(outcome)] }
     };
     (first..).zip(results).map(entry).collect()

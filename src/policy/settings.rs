@@ -27,6 +27,9 @@ pub struct Guards {
     pub verify_findings: bool,
 }
 
+/// How many containments an account gets in an hour, of all kinds together and of each, where the policy does not say.
+const USUAL: u32 = 10;
+
 /// `[limit]`: how many containments an account gets in an hour without a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -42,15 +45,15 @@ impl Default for Guards {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { per_hour: 10, per_remediation: BTreeMap::new() }
+        Self { per_hour: USUAL, per_remediation: BTreeMap::new() }
     }
 }
 
 impl Limits {
-    /// The most containments by one remediation; none where only the limit on all of them counts.
+    /// The most containments by one remediation.
     #[must_use]
-    pub fn of(&self, remediation: &str) -> Option<u32> {
-        self.per_remediation.get(remediation).copied()
+    pub fn of(&self, remediation: &str) -> u32 {
+        self.per_remediation.get(remediation).copied().unwrap_or(USUAL)
     }
 }
 

@@ -323,4 +323,25 @@ mod tests {
         let plan = plan(&finding, subject(&finding), &Observed::Instance(seen));
         assert_eq!(plan.at_most.map(|limit| limit.response), Some(Response::Approve));
     }
+
+    #[test]
+    fn what_the_instance_is_a_part_of_stops_with_it() {
+        let tag = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let tags = [("aws:autoscaling:groupName", "web"), ("kubernetes.io/cluster/prod", "owned"), ("Name", "web-1")];
+        let seen =
+            Instance { tags: tags.map(tag).into(), ..instance(vec![interface(1, "vpc-0a", &["sg-01"])], Vec::new()) };
+        let finding = finding("Backdoor:EC2/C&CActivity.B", "instance");
+        let plan = plan(&finding, subject(&finding), &Observed::Instance(seen));
+        assert_eq!(plan.blast.count, 2);
+        let says = plan.blast.sentences().join("\n");
+        for expect in [
+            "It is a part of EKS cluster prod, which loses it and what it runs there.",
+            "It is a part of auto-scaling group web, which loses it and what it runs there.",
+        ] {
+            assert!(says.contains(expect), "{says}");
+        }
+        let (notes, manual) = (plan.notes.join("\n"), format!("{:?}", plan.manual));
+        assert!(notes.contains("its health check may terminate it, and with it the evidence"), "{notes}");
+        assert!(manual.contains("aws autoscaling enter-standby --instance-ids i-0a"), "{manual}");
+    }
 }

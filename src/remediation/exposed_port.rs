@@ -339,4 +339,32 @@ mod tests {
             ],
         );
     }
+
+    #[test]
+    fn neighbours_lose_the_port_as_well() {
+        let neighbour = |instance: Option<&str>, groups: &[&str], kind: &str| Neighbour {
+            id: "eni-02".try_into().unwrap(),
+            instance: instance.map(|id| id.try_into().unwrap()),
+            groups: groups.iter().map(|id| group(id)).collect(),
+            kind: kind.to_owned(),
+        };
+        let others = [
+            neighbour(Some("i-0b"), &["sg-01"], "interface"),
+            neighbour(None, &["sg-01"], "network_load_balancer"),
+            neighbour(Some("i-0c"), &["sg-02"], "interface"),
+        ];
+        let mut finding = finding("UnauthorizedAccess:EC2/SSHBruteForce", "instance");
+        finding.ports = vec![LocalPort { port: 22, address: None }];
+        let blast = |neighbours| {
+            let seen = Exposure { neighbours, ..exposure(&["22 0.0.0.0/0"]) };
+            plan(&finding, subject(&finding), &Observed::Exposure(seen)).blast
+        };
+        let some = blast(Ok(Neighbours { interfaces: BTreeSet::from(others), more: true }));
+        let says = some.sentences().join("\n");
+        let expect = "for others with the same groups: eni-02 (network load balancer), instance i-0b.";
+        assert!(some.count == 2 && says.contains(expect), "{says}");
+        assert_eq!(some.unread, ["more interfaces have the security groups than are read at once"]);
+        let none = blast(Ok(Neighbours::default())).sentences().join("\n");
+        assert!(none.contains("Nothing else that was seen has the security groups whose rules change."), "{none}");
+    }
 }

@@ -171,7 +171,7 @@ mod tests {
             &["1: deny policy QuellDeny-deploy on role web-server: absent -> in force"],
         );
         let document = deny_session(&"AROA1".try_into().unwrap(), &"deploy".try_into().unwrap());
-        assert_eq!(document["Statement"][0]["Condition"]["StringEquals"]["aws:userid"], "AROA1:deploy");
+        assert!(document.text().contains(r#""StringEquals":{"aws:userid":"AROA1:deploy"}"#), "{document:?}");
     }
 
     #[test]
@@ -195,5 +195,25 @@ mod tests {
             "/aws-reserved/sso.amazonaws.com/eu-west-1/",
             &["refused: role web-server belongs to IAM Identity Center: it can be changed only there"],
         );
+    }
+
+    #[test]
+    fn who_else_has_the_role_is_told() {
+        let finding = finding("UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS", "session");
+        let seen = Role {
+            name: "web-server".try_into().unwrap(),
+            id: "AROADBQP57FF2AEXAMPLE".try_into().unwrap(),
+            path: "/".to_owned(),
+            session_policy: Value::Absent,
+            profiles: Ok(vec!["web".to_owned(), "batch".to_owned()]),
+            tags: BTreeMap::new(),
+        };
+        let says = plan(&finding, subject(&finding), &Observed::Role(seen)).blast.sentences().join("\n");
+        for expect in [
+            "Whoever else uses role web-server under the session name deploy stops as well.",
+            "Other instances that have role web-server (instance profile web, batch) keep it.",
+        ] {
+            assert!(says.contains(expect), "{says}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a long-term key of an IAM user works.
 
-use super::{Adjust, Written, wrong_value};
+use super::{Adjust, Requests, Writing, Written, wrong_value};
 use crate::aws::Cloud;
 use crate::change::{Change, KeyStatus, Value};
 use crate::cloud_error::CloudError;
@@ -36,23 +36,18 @@ impl Adjust for AccessKeyStatus {
     }
 
     // Without a user name UpdateAccessKey acts on the caller's own user, so it is always given.
-    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change) -> BoxFuture<'a, Result<Written, CloudError>> {
+    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change, requests: &'a Requests) -> Writing<'a> {
         Box::pin(async move {
             let Value::Status(status) = &change.to else {
                 return Err(wrong_value("iam:UpdateAccessKey", &change.to));
             };
-            cloud
-                .iam
-                .update_access_key()
-                .user_name(self.user.as_str())
-                .access_key_id(self.key.as_str())
-                .status(match status {
-                    KeyStatus::Active => StatusType::Active,
-                    KeyStatus::Inactive => StatusType::Inactive,
-                })
-                .send()
-                .await
-                .map_err(|error| CloudError::new("iam:UpdateAccessKey", &error))?;
+            let status = match status {
+                KeyStatus::Active => StatusType::Active,
+                KeyStatus::Inactive => StatusType::Inactive,
+            };
+            let call = cloud.iam.update_access_key().user_name(self.user.as_str());
+            let call = call.access_key_id(self.key.as_str()).status(status);
+            requests.send("iam:UpdateAccessKey", call.send()).await?;
             Ok(Written::Done)
         })
     }

@@ -1,11 +1,12 @@
 //! Ingress rules of a security group, one set of them for another.
 
 use super::rules::{permission, permission_json, rules_of, shell_word};
-use super::{Adjust, Written, wrong_value};
+use super::{Adjust, Requests, Writing, Written, wrong_value};
 use crate::aws::Cloud;
 use crate::change::{Change, Rule, Value};
 use crate::cloud_error::{CloudError, Kind};
 use crate::id::GroupId;
+use crate::json::ascii;
 use aws_sdk_ec2::types::{IpPermission, ResourceType, Tag, TagSpecification};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -43,11 +44,11 @@ impl Adjust for IngressRules {
     }
 
     /// Opens what must stay open before it closes the rest, so that a split never cuts off who is not meant.
-    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change) -> BoxFuture<'a, Result<Written, CloudError>> {
+    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change, requests: &'a Requests) -> Writing<'a> {
         Box::pin(async move {
             let (from, to) = ends(change)?;
-            self.authorize(cloud, to.difference(from).cloned().collect()).await?;
-            self.revoke(cloud, from.difference(to).cloned().collect()).await?;
+            self.authorize(cloud, to.difference(from).cloned().collect(), requests).await?;
+            self.revoke(cloud, from.difference(to).cloned().collect(), requests).await?;
             Ok(Written::Done)
         })
     }
@@ -77,51 +78,70 @@ impl IngressRules {
     }
 
     /// AWS refuses all rules of a call when one of them is there already; then only the missing ones are asked for.
-    async fn authorize(&self, cloud: &Cloud, rules: BTreeSet<Rule>) -> Result<(), CloudError> {
-        match self.try_authorize(cloud, &rules).await {
+    async fn authorize(&self, cloud: &Cloud, rules: BTreeSet<Rule>, requests: &Requests) -> Result<(), CloudError> {
+        match self.try_authorize(cloud, &rules, requests).await {
             Err(error) if error.kind == Kind::Exists => {
                 let now = self.all(cloud).await?;
-                self.try_authorize(cloud, &rules.difference(&now).cloned().collect()).await
+                self.try_authorize(cloud, &rules.difference(&now).cloned().collect(), requests).await
             }
             done => done,
         }
     }
 
-    async fn try_authorize(&self, cloud: &Cloud, rules: &BTreeSet<Rule>) -> Result<(), CloudError> {
+    async fn try_authorize(
+        &self,
+        cloud: &Cloud,
+        rules: &BTreeSet<Rule>,
+        requests: &Requests,
+    ) -> Result<(), CloudError> {
         for (tags, permissions) in by_tags(rules) {
             let call = cloud.ec2.authorize_security_group_ingress().group_id(self.group.as_str());
             let call = call.set_ip_permissions(Some(permissions)).set_tag_specifications(tagged(&tags));
-            call.send().await.map_err(|error| CloudError::new("ec2:AuthorizeSecurityGroupIngress", &error))?;
+            requests.send("ec2:AuthorizeSecurityGroupIngress", call.send()).await?;
         }
         Ok(())
     }
 
-    /// Revokes by rule id. By descriptor, AWS reports no error in a default VPC when nothing matched; and in any call
-    /// one unknown rule keeps all others from being revoked, so then only those that are still there are asked for.
-    async fn revoke(&self, cloud: &Cloud, rules: BTreeSet<Rule>) -> Result<(), CloudError> {
+    /// Revokes by rule id where all ids are known, or else by what the rules are: what was made a moment ago may not be read
+    /// yet. That way AWS reports no error in a default VPC when nothing matched; and in any call one unknown rule keeps all
+    /// others from being revoked, so then only those that are still there are asked for.
+    async fn revoke(&self, cloud: &Cloud, rules: BTreeSet<Rule>, requests: &Requests) -> Result<(), CloudError> {
         let ids: Option<Vec<String>> = rules.iter().map(|rule| rule.id.as_ref().map(ToString::to_string)).collect();
         let tried = match ids {
-            Some(ids) => self.try_revoke(cloud, ids).await,
-            None => Err(CloudError::gone("ec2:RevokeSecurityGroupIngress", "a rule whose id is not known")),
+            Some(ids) => self.try_revoke(cloud, ids, requests).await,
+            None => self.try_revoke_alike(cloud, &rules, requests).await,
         };
         match tried {
             Err(error) if error.kind == Kind::Gone => {
                 let now = self.all(cloud).await?;
                 // The ids as they are now: a rule that was made anew has another.
                 let still = now.iter().filter(|rule| rules.contains(rule)).filter_map(|rule| rule.id.as_ref());
-                self.try_revoke(cloud, still.map(ToString::to_string).collect()).await
+                self.try_revoke(cloud, still.map(ToString::to_string).collect(), requests).await
             }
             done => done,
         }
     }
 
-    async fn try_revoke(&self, cloud: &Cloud, ids: Vec<String>) -> Result<(), CloudError> {
+    /// A description is not compared.
+    async fn try_revoke_alike(
+        &self,
+        cloud: &Cloud,
+        rules: &BTreeSet<Rule>,
+        requests: &Requests,
+    ) -> Result<(), CloudError> {
+        let permissions = rules.iter().filter_map(|rule| permission(&Rule { description: None, ..rule.clone() }));
+        let call = cloud.ec2.revoke_security_group_ingress().group_id(self.group.as_str());
+        let call = call.set_ip_permissions(Some(permissions.collect()));
+        requests.send("ec2:RevokeSecurityGroupIngress", call.send()).await.map(drop)
+    }
+
+    async fn try_revoke(&self, cloud: &Cloud, ids: Vec<String>, requests: &Requests) -> Result<(), CloudError> {
         if ids.is_empty() {
             return Ok(());
         }
         let call = cloud.ec2.revoke_security_group_ingress().group_id(self.group.as_str());
-        let sent = call.set_security_group_rule_ids(Some(ids)).send().await;
-        sent.map(drop).map_err(|error| CloudError::new("ec2:RevokeSecurityGroupIngress", &error))
+        let call = call.set_security_group_rule_ids(Some(ids));
+        requests.send("ec2:RevokeSecurityGroupIngress", call.send()).await.map(drop)
     }
 }
 
@@ -151,5 +171,5 @@ fn tagged(tags: &[(String, String)]) -> Option<Vec<TagSpecification>> {
 
 fn with_permission(call: &str, rule: &Rule) -> String {
     let permissions = serde_json::Value::Array(vec![permission_json(rule)]);
-    format!("{call} --ip-permissions {}", shell_word(&permissions.to_string()))
+    format!("{call} --ip-permissions {}", shell_word(&ascii(&permissions.to_string())))
 }

@@ -1,7 +1,7 @@
 //! The security groups of a network interface.
 
 use super::quarantine_group::{quarantine_groups, variable};
-use super::{Adjust, Written, wrong_value};
+use super::{Adjust, Requests, Writing, Written, wrong_value};
 use crate::aws::Cloud;
 use crate::change::{Change, GroupRef, Value};
 use crate::cloud_error::CloudError;
@@ -33,13 +33,13 @@ impl Adjust for InterfaceGroups {
         Box::pin(async move { Ok(Value::Groups(groups_of(&self.described(cloud).await?))) })
     }
 
-    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change) -> BoxFuture<'a, Result<Written, CloudError>> {
+    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change, requests: &'a Requests) -> Writing<'a> {
         const OPERATION: &str = "ec2:ModifyNetworkInterfaceAttribute";
         Box::pin(async move {
             let Some(groups) = known_groups(&change.to) else { return Err(wrong_value(OPERATION, &change.to)) };
             let call = cloud.ec2.modify_network_interface_attribute();
             let call = call.network_interface_id(self.interface.as_str()).set_groups(Some(groups));
-            call.send().await.map_err(|error| CloudError::new(OPERATION, &error))?;
+            requests.send(OPERATION, call.send()).await?;
             Ok(Written::Done)
         })
     }

@@ -1,15 +1,17 @@
 //! The security group that lets nothing in and nothing out, one in each VPC that needed it.
 
-use super::rules::{permission, rules_in};
-use super::{Adjust, Written, wrong_value};
+use super::rules::{permission, permission_json, rules_in, shell_word};
+use super::{Adjust, Requests, Writing, Written, wrong_value};
 use crate::aws::Cloud;
 use crate::change::{Change, Direction, Peer, Rule, Value};
 use crate::cloud_error::{CloudError, Kind};
 use crate::id::{GroupId, VpcId};
+use crate::json::ascii;
 use aws_sdk_ec2::types::{Filter, IpPermission, ResourceType, SecurityGroup, Tag, TagSpecification};
 use futures_util::future::{BoxFuture, try_join};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -57,12 +59,12 @@ impl Adjust for QuarantineGroup {
         Box::pin(async move { Ok(self.find(cloud).await?.map_or(Value::Absent, |group| Value::Rules(group.rules))) })
     }
 
-    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change) -> BoxFuture<'a, Result<Written, CloudError>> {
+    fn write<'a>(&'a self, cloud: &'a Cloud, change: &'a Change, requests: &'a Requests) -> Writing<'a> {
         Box::pin(async move {
             match (&change.from, &change.to) {
-                (Value::Absent, Value::Rules(wanted)) => self.make(cloud, wanted).await,
-                (_, Value::Rules(wanted)) => self.adjust_rules(cloud, wanted).await,
-                (_, Value::Absent) => self.delete(cloud).await,
+                (Value::Absent, Value::Rules(wanted)) => self.make(cloud, wanted, requests).await,
+                (_, Value::Rules(wanted)) => self.adjust_rules(cloud, wanted, requests).await,
+                (_, Value::Absent) => self.delete(cloud, requests).await,
                 (_, wrong) => Err(wrong_value("ec2:CreateSecurityGroup", wrong)),
             }
         })
@@ -94,6 +96,18 @@ impl Adjust for QuarantineGroup {
                 close("Ipv6Ranges=[{CidrIpv6=::/0}]", " || true"),
             ],
             (_, Value::Absent) => vec![lookup, format!("aws ec2 delete-security-group --group-id \"${group}\"")],
+            (Value::Rules(from), Value::Rules(to)) => {
+                let line = |verb: &str, rule: &Rule| {
+                    let side = if rule.direction == Direction::In { "ingress" } else { "egress" };
+                    let permissions = shell_word(&ascii(&json!([permission_json(rule)]).to_string()));
+                    format!(
+                        "aws ec2 {verb}-security-group-{side} --group-id \"${group}\" --ip-permissions {permissions}"
+                    )
+                };
+                let closed = from.difference(to).map(|rule| line("revoke", rule));
+                let opened = to.difference(from).map(|rule| line("authorize", rule));
+                [lookup].into_iter().chain(closed).chain(opened).collect()
+            }
             _ => vec![lookup],
         }
     }
@@ -120,26 +134,32 @@ impl QuarantineGroup {
     }
 
     /// Makes the group. One that another run made at the same moment is as good, once its rules are.
-    async fn make(&self, cloud: &Cloud, wanted: &BTreeSet<Rule>) -> Result<Written, CloudError> {
+    async fn make(&self, cloud: &Cloud, wanted: &BTreeSet<Rule>, requests: &Requests) -> Result<Written, CloudError> {
         const OPERATION: &str = "ec2:CreateSecurityGroup";
         let tag = Tag::builder().key(MANAGED.0).value(MANAGED.1).build();
         let call = cloud.ec2.create_security_group().vpc_id(self.vpc.as_str()).group_name(QUARANTINE);
         let call = call.description("Lets nothing in and nothing out. Managed by Quell.").tag_specifications(
             TagSpecification::builder().resource_type(ResourceType::SecurityGroup).tags(tag).build(),
         );
-        match call.send().await.map_err(|error| CloudError::new(OPERATION, &error)) {
+        match requests.send(OPERATION, call.send()).await {
             Ok(made) => {
                 let id = made.group_id().and_then(|id| GroupId::try_from(id).ok());
                 let id = id.ok_or_else(|| CloudError::unreadable(OPERATION, "no group id"))?;
-                try_join(revoke_default(cloud, &id, v4_any()), revoke_default(cloud, &id, v6_any())).await?;
+                let all = |to| revoke_default(cloud, &id, to, requests);
+                try_join(all(v4_any()), all(v6_any())).await?;
                 Ok(Written::Made(self.vpc.clone(), id))
             }
-            Err(error) if error.kind == Kind::Exists => self.adjust_rules(cloud, wanted).await,
+            Err(error) if error.kind == Kind::Exists => self.adjust_rules(cloud, wanted, requests).await,
             Err(error) => Err(error),
         }
     }
 
-    async fn adjust_rules(&self, cloud: &Cloud, wanted: &BTreeSet<Rule>) -> Result<Written, CloudError> {
+    async fn adjust_rules(
+        &self,
+        cloud: &Cloud,
+        wanted: &BTreeSet<Rule>,
+        requests: &Requests,
+    ) -> Result<Written, CloudError> {
         let group = self.find(cloud).await?.ok_or_else(|| CloudError::gone("ec2:DescribeSecurityGroups", self))?;
         let set = |direction| {
             let of = |rules: &BTreeSet<Rule>, other: &BTreeSet<Rule>| -> Vec<IpPermission> {
@@ -150,19 +170,23 @@ impl QuarantineGroup {
         let ((close_in, open_in), (close_out, open_out)) = (set(Direction::In), set(Direction::Out));
         // Another run may close the same rules at this moment; that nothing is left open is read back.
         let closed = try_join(
-            gone_is_fine(revoke_ingress(cloud, &group.id, close_in)),
-            gone_is_fine(revoke_egress(cloud, &group.id, close_out)),
+            gone_is_fine(revoke_ingress(cloud, &group.id, close_in, requests)),
+            gone_is_fine(revoke_egress(cloud, &group.id, close_out, requests)),
         );
         closed.await?;
-        try_join(authorize_ingress(cloud, &group.id, open_in), authorize_egress(cloud, &group.id, open_out)).await?;
+        let opened = try_join(
+            authorize_ingress(cloud, &group.id, open_in, requests),
+            authorize_egress(cloud, &group.id, open_out, requests),
+        );
+        opened.await?;
         Ok(Written::Made(self.vpc.clone(), group.id))
     }
 
     /// Deletes the group, unless an interface or another group still uses it.
-    async fn delete(&self, cloud: &Cloud) -> Result<Written, CloudError> {
+    async fn delete(&self, cloud: &Cloud, requests: &Requests) -> Result<Written, CloudError> {
         let Some(group) = self.find(cloud).await? else { return Ok(Written::Done) };
-        let sent = cloud.ec2.delete_security_group().group_id(group.id.as_str()).send().await;
-        sent.map_err(|error| CloudError::new("ec2:DeleteSecurityGroup", &error))?;
+        let call = cloud.ec2.delete_security_group().group_id(group.id.as_str());
+        requests.send("ec2:DeleteSecurityGroup", call.send()).await?;
         Ok(Written::Done)
     }
 }
@@ -204,7 +228,7 @@ fn v6_any() -> IpNet {
 
 /// A new group lets all out: over IPv4 always, over IPv6 where the VPC has it. What is not there needs no revoking, and
 /// that nothing is left is read back.
-async fn revoke_default(cloud: &Cloud, group: &GroupId, to: IpNet) -> Result<(), CloudError> {
+async fn revoke_default(cloud: &Cloud, group: &GroupId, to: IpNet, requests: &Requests) -> Result<(), CloudError> {
     let rule = Rule {
         id: None,
         direction: Direction::Out,
@@ -214,7 +238,7 @@ async fn revoke_default(cloud: &Cloud, group: &GroupId, to: IpNet) -> Result<(),
         description: None,
         tags: Vec::new(),
     };
-    gone_is_fine(revoke_egress(cloud, group, permission(&rule).into_iter().collect())).await
+    gone_is_fine(revoke_egress(cloud, group, permission(&rule).into_iter().collect(), requests)).await
 }
 
 async fn gone_is_fine(revoking: impl Future<Output = Result<(), CloudError>>) -> Result<(), CloudError> {
@@ -223,12 +247,17 @@ async fn gone_is_fine(revoking: impl Future<Output = Result<(), CloudError>>) ->
 
 macro_rules! rule_calls {
     ($($name:ident: $call:ident as $operation:literal;)*) => {$(
-        async fn $name(cloud: &Cloud, group: &GroupId, rules: Vec<IpPermission>) -> Result<(), CloudError> {
+        async fn $name(
+            cloud: &Cloud,
+            group: &GroupId,
+            rules: Vec<IpPermission>,
+            requests: &Requests,
+        ) -> Result<(), CloudError> {
             if rules.is_empty() {
                 return Ok(());
             }
-            let sent = cloud.ec2.$call().group_id(group.as_str()).set_ip_permissions(Some(rules)).send().await;
-            sent.map(drop).map_err(|error| CloudError::new($operation, &error))
+            let call = cloud.ec2.$call().group_id(group.as_str()).set_ip_permissions(Some(rules));
+            requests.send($operation, call.send()).await.map(drop)
         }
     )*};
 }
@@ -238,4 +267,31 @@ rule_calls! {
     revoke_egress: revoke_security_group_egress as "ec2:RevokeSecurityGroupEgress";
     authorize_ingress: authorize_security_group_ingress as "ec2:AuthorizeSecurityGroupIngress";
     authorize_egress: authorize_security_group_egress as "ec2:AuthorizeSecurityGroupEgress";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setting::Setting;
+
+    #[test]
+    fn the_commands_close_what_is_open() {
+        let vpc: VpcId = "vpc-0a1b".try_into().unwrap();
+        let rule = Rule {
+            id: None,
+            direction: Direction::In,
+            protocol: "tcp".to_owned(),
+            ports: Some((22, 22)),
+            peer: Peer::Network(v4_any()),
+            description: Some("it's mine".to_owned()),
+            tags: Vec::new(),
+        };
+        let setting = Setting::QuarantineGroup(QuarantineGroup { vpc });
+        let [from, to] = [BTreeSet::from([rule]), BTreeSet::new()].map(Value::Rules);
+        let commands = Change { setting, from, to }.commands();
+        let [lookup, close] = commands.as_slice() else { panic!("{commands:?}") };
+        assert!(lookup.starts_with("QUARANTINE_0a1b=$(aws ec2 describe-security-groups "), "{lookup}");
+        let expect = "aws ec2 revoke-security-group-ingress --group-id \"$QUARANTINE_0a1b\" --ip-permissions '[{";
+        assert!(close.starts_with(expect) && close.contains(r"it'\''s mine"), "{close}");
+    }
 }

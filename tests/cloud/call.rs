@@ -28,6 +28,8 @@ pub struct Call {
     pub error: Option<String>,
     /// The fault that a rule put on this call.
     pub fault: Option<&'static str>,
+    /// The id of its answer.
+    pub request: String,
 }
 
 impl Call {

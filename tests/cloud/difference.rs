@@ -129,7 +129,9 @@ fn field(name: &str, value: &Value, thing: &str, property: &str, things: &mut BT
                 read(entry, &thing, "", things);
             }
         }
-        _ if name == "PolicyDocument" => note(thing, &property, value.to_string(), things),
+        _ if name == "PolicyDocument" => {
+            note(thing, &property, value.as_str().unwrap_or_default().replace('\n', "\\n"), things);
+        }
         _ if name == "groupSet" => note(thing, &property, groups(value), things),
         _ if name.starts_with("ipPermissions") => {
             let rules: Vec<String> = value.as_array().into_iter().flatten().flat_map(rules).collect();

@@ -7,6 +7,11 @@ use super::moto::Service;
 use super::principals::text;
 use super::{Cloud, Credentials};
 
+/// What the member account's user had under the name of our own policy before: laid out by hand, and hard to quote.
+pub const OF_BEFORE: &str = "{\n  \"Statement\":  {\n\t\"Effect\": \"Deny\", \"Action\": \"s3:Delete*\", \"Resource\": \"*\",\n\
+    \t\"Condition\": {\"StringNotEquals\": {\"aws:PrincipalTag/team\": \"o'neill\u{e9}\"}}},\n\
+    \"Version\": \"2012-10-17\"}\n";
+
 /// Creates them in both accounts.
 pub async fn seed(cloud: &Cloud, ids: &mut Ids) {
     let iam = cloud.moto().service("iam", &cloud.account_id);
@@ -66,6 +71,8 @@ async fn seed_member(cloud: &Cloud, ids: &mut Ids) {
     let iam = cloud.moto().service("iam", &cloud.member_id);
     ids.note("AIDAQUELLMEMBEREXAMP", &user(&iam, "deploy").await);
     ids.note_key("AKIAQUELLMEMBEREXAMP", key(&iam, "deploy").await);
+    let policy = [("UserName", "deploy"), ("PolicyName", "QuellQuarantine"), ("PolicyDocument", OF_BEFORE)];
+    iam.call("PutUserPolicy", &policy).await;
     let quell = format!("arn:aws:iam::{}:role/quell-function", cloud.account_id);
     let mut document = trust(&json!({"AWS": quell}));
     document["Statement"][0]["Condition"] = json!({"StringEquals": {"sts:ExternalId": EXTERNAL_ID}});

@@ -20,7 +20,7 @@ mod difference;
 mod fault;
 mod gaps;
 mod hosts;
-mod identities;
+pub mod identities;
 mod lambda;
 mod ledger;
 mod messages;

@@ -4,6 +4,7 @@ import logging
 from threading import RLock
 
 from moto.dynamodb.responses import DynamoHandler
+from moto.ec2.models import security_groups
 from moto.iam import models as iam
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
@@ -19,6 +20,17 @@ def create_user_with_aws_id(self, *arguments, **named):
 
 # A user's unique id in AWS's form; moto's are random lower-case letters.
 iam.User.__init__ = create_user_with_aws_id
+
+# 60 rules of a group is what AWS allows at first; a team may ask for up to 1,000.
+count_rules = security_groups.SecurityGroupBackend._verify_group_will_respect_rule_count_limit
+
+
+def count_up_to_a_thousand(self, group, current, ranges, *arguments, **named):
+    if current + len(ranges) > 1000:
+        count_rules(self, group, current, ranges, *arguments, **named)
+
+
+security_groups.SecurityGroupBackend._verify_group_will_respect_rule_count_limit = count_up_to_a_thousand
 
 # moto undoes a failed transaction by putting the table back as it was, and with it what others wrote meanwhile.
 one_at_a_time = RLock()

@@ -130,7 +130,8 @@ impl Proxy {
         }
         let fault = self.rules.fault_for(&arrived.asked);
         call.fault = fault.as_ref().map(Fault::name);
-        let delivery = self.deliver(fault, &arrived, &mut call).await;
+        let mut delivery = self.deliver(fault, &arrived, &mut call).await;
+        number(&mut delivery, &call.request);
         let pace = *self.pace.lock().expect("no holder panics");
         if let Some(rest) = pace.checked_sub(began.elapsed()) {
             sleep(rest).await;
@@ -278,6 +279,7 @@ impl Proxy {
             status: None,
             error: None,
             fault: None,
+            request: format!("00000000-0000-4000-8000-{:012x}", record.arrived),
         }
     }
 
@@ -288,6 +290,13 @@ impl Proxy {
             call.error = refusal::code_of(answer);
         }
         self.record.lock().expect("no holder panics").calls.push(call);
+    }
+}
+
+/// As AWS does with every answer; moto's have no id, or all the same.
+fn number(delivery: &mut Delivery, id: &str) {
+    if let (Delivery::Whole(answer) | Delivery::Half(answer), Ok(id)) = (delivery, id.parse()) {
+        answer.headers_mut().insert("x-amzn-requestid", id);
     }
 }
 

@@ -9,15 +9,20 @@ use hyper::{Response, Uri};
 
 use super::naming::Asked;
 
-/// What every read last answered, and when the latest write to each service was.
+/// What every read last answered, what it did before the latest writes, and when those were to each service. A read that was
+/// up to date once may be stale the next time: AWS's servers do not all know the same.
 #[derive(Default)]
 pub struct Past(Mutex<Memory>);
 
 #[derive(Default)]
 struct Memory {
     reads: HashMap<Read, Response<Bytes>>,
+    before: HashMap<Read, Response<Bytes>>,
     writes: HashMap<String, Instant>,
 }
+
+/// Writes that follow each other within this time are one to those who read what was before.
+const YOUNG: Duration = Duration::from_secs(2);
 
 /// A read is the same read when service, signer, path and body are.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -51,13 +56,21 @@ impl Past {
 
     /// Remembers that something was written just now.
     pub fn remember_write(&self, service: &str) {
-        self.0.lock().expect("no holder panics").writes.insert(service.to_owned(), Instant::now());
+        let mut memory = self.0.lock().expect("no holder panics");
+        let Memory { reads, before, writes } = &mut *memory;
+        let is_young = writes.insert(service.to_owned(), Instant::now()).is_some_and(|write| write.elapsed() < YOUNG);
+        if !is_young {
+            before.retain(|read, _| read.service != service);
+        }
+        for (read, answer) in reads.iter().filter(|(read, _)| read.service == service) {
+            before.entry(read.clone()).or_insert_with(|| answer.clone());
+        }
     }
 
     /// The earlier answer, if the service's latest write is younger than `window`.
     pub fn answer(&self, read: &Read, window: Duration) -> Option<Response<Bytes>> {
         let memory = self.0.lock().expect("no holder panics");
         let young = memory.writes.get(&read.service).is_some_and(|write| write.elapsed() < window);
-        young.then(|| memory.reads.get(read).cloned()).flatten()
+        young.then(|| memory.before.get(read).cloned()).flatten()
     }
 }

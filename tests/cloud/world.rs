@@ -1,9 +1,10 @@
 //! Everything in an account that containment could touch, as one value to compare.
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::moto::{Moto, Service};
-use super::principals::{document, entries, text};
+use super::principals::{entries, text};
 
 /// Not AWS's own managed policies: nobody can change them, and there are a thousand.
 const OURS: &[(&str, &str)] = &[
@@ -46,7 +47,7 @@ pub async fn part_of(moto: &Moto, account: &str, service: &str) -> Value {
     settled(Value::Object(world))
 }
 
-/// Reads the account. Lists are sorted, and policy documents decoded.
+/// Reads the account. Lists are sorted; policy documents are text, to the byte.
 pub async fn of(moto: &Moto, account: &str) -> Value {
     let mut world = Map::new();
     let iam = moto.service("iam", account);
@@ -76,7 +77,7 @@ fn settled(value: Value) -> Value {
             lasting
                 .map(
                     |(name, value)| {
-                        if name.ends_with("PolicyDocument") { decoded(name, &value) } else { (name, settled(value)) }
+                        if name.ends_with("PolicyDocument") { raw(name, &value) } else { (name, settled(value)) }
                     },
                 )
                 .collect()
@@ -90,7 +91,8 @@ fn settled(value: Value) -> Value {
     }
 }
 
-fn decoded(name: String, encoded: &Value) -> (String, Value) {
-    let document = document(encoded.as_str().expect("a policy document is text"));
-    (name, document)
+/// URL-encoded or not: moto's answers differ in that.
+fn raw(name: String, document: &Value) -> (String, Value) {
+    let text = percent_decode_str(document.as_str().expect("a policy document is text")).decode_utf8_lossy();
+    (name, json!(text))
 }

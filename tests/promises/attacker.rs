@@ -1,5 +1,6 @@
 //! Somebody with all rights who takes containment back, past the proxy: Quell learns of it by looking.
 
+use crate::cloud::identities::OF_BEFORE;
 use crate::rehearsal::Rehearsal;
 use serde_json::Value;
 
@@ -23,15 +24,17 @@ impl Attacker {
         Self { interfaces: interfaces.collect() }
     }
 
-    /// Takes deny policies off, and makes the keys of ann and of the member account's deploy work.
+    /// Takes deny policies off, puts what was there in their place, and makes the keys of ann and of the member account's deploy work.
     pub async fn open_identities(&self, quell: &Rehearsal) {
         let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
         let of_session = format!("QuellDeny-{}", quell.account.real("i-0a1b2c3d4e5f60718"));
         iam.attempt("DeleteRolePolicy", &[("RoleName", "web-server"), ("PolicyName", &of_session)]).await.ok();
         let member = quell.cloud.moto().service("iam", &quell.cloud.member_id);
+        let before = [("UserName", "deploy"), ("PolicyName", "QuellQuarantine"), ("PolicyDocument", OF_BEFORE)];
+        iam.attempt("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await.ok();
+        member.call("PutUserPolicy", &before).await;
         for (iam, user, key) in [(iam, "ann", "AKIAIOSFODNN7EXAMPLE"), (member, "deploy", "AKIAQUELLMEMBEREXAMP")] {
             let key = quell.account.real(key);
-            iam.attempt("DeleteUserPolicy", &[("UserName", user), ("PolicyName", "QuellQuarantine")]).await.ok();
             iam.call("UpdateAccessKey", &[("UserName", user), ("AccessKeyId", key), ("Status", "Active")]).await;
         }
     }
@@ -67,7 +70,7 @@ impl Attacker {
 }
 
 /// A rule over tcp, as EC2 wants it.
-fn tcp<'a>(group: &'a str, [from, to]: [&'a str; 2], source: [(&'a str, &'a str); 2]) -> Vec<(&'a str, &'a str)> {
+pub fn tcp<'a>(group: &'a str, [from, to]: [&'a str; 2], source: [(&'a str, &'a str); 2]) -> Vec<(&'a str, &'a str)> {
     let ports = [("IpPermissions.1.FromPort", from), ("IpPermissions.1.ToPort", to)];
     let rule = [("GroupId", group), ("IpPermissions.1.IpProtocol", "tcp")];
     [rule, ports, source].concat()

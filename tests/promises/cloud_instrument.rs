@@ -354,6 +354,7 @@ fn call(start: u64, end: u64) -> Call {
         status: Some(200),
         error: None,
         fault: None,
+        request: String::new(),
     }
 }
 

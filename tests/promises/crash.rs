@@ -1,9 +1,10 @@
 //! Whatever goes wrong at whichever call: in the end it is contained as without it, or told honestly, and undo gives back
 //! what was there before, byte for byte.
 //!
-//! Every call of a containment, of an undo, and of containing again what an attacker opened is met with every mishap, for
-//! every remediation. Killed work is found by the sweep and by Lambda's second delivery; what an operator was refused, the
-//! operator orders again. The table of all cases is written to `crash-sweep` in Cargo's folder for tests.
+//! Every call of a containment, of an undo, of containing again what an attacker opened, and of what a person or time decided
+//! or ended is met with every mishap, for every remediation. Killed work is found by the sweep and by Lambda's second
+//! delivery; what an operator was refused, the operator orders again. The table of all cases is written to `crash-sweep` in
+//! Cargo's folder for tests.
 //!
 //! moto answers every call at once and in order; that AWS keeps its own promises under such loads is not shown here.
 
@@ -98,6 +99,8 @@ impl Sweep {
         if self.work != Work::Contain {
             self.quell.handle(event.clone(), 0).await.unwrap();
         }
+        // Seconds have passed when the work begins.
+        self.quell.cloud.settle();
         if self.work == Work::Again {
             let contained = self.changes().await;
             assert!(!contained.is_empty(), "{}", self.quell.email());
@@ -377,7 +380,7 @@ async fn containing_a_key_that_nobody_decided_on_in_time() {
 }
 
 #[tokio::test]
-async fn ending_what_was_for_an_hour() {
+async fn ending_a_keys_containment_after_an_hour() {
     sweep(Work::End, scene::KEY).await;
 }
 
@@ -454,4 +457,49 @@ async fn containing_a_port_of_a_range_again() {
 #[tokio::test]
 async fn undoing_a_port_of_a_range() {
     sweep(Work::Undo, scene::PORT_OF_A_RANGE).await;
+}
+
+#[tokio::test]
+async fn containing_a_role_session_that_a_person_approved() {
+    sweep(Work::Approve, scene::SESSION).await;
+}
+
+#[tokio::test]
+async fn containing_a_role_session_that_nobody_decided_on_in_time() {
+    sweep(Work::Fallback, scene::SESSION).await;
+}
+
+#[tokio::test]
+async fn ending_a_role_sessions_containment_after_an_hour() {
+    sweep(Work::End, scene::SESSION).await;
+}
+
+#[tokio::test]
+async fn containing_an_instance_that_a_person_approved() {
+    sweep(Work::Approve, scene::SMALL_INSTANCE).await;
+}
+
+#[tokio::test]
+async fn containing_an_instance_that_nobody_decided_on_in_time() {
+    sweep(Work::Fallback, scene::SMALL_INSTANCE).await;
+}
+
+#[tokio::test]
+async fn ending_an_instances_containment_after_an_hour() {
+    sweep(Work::End, scene::SMALL_INSTANCE).await;
+}
+
+#[tokio::test]
+async fn containing_a_port_that_a_person_approved() {
+    sweep(Work::Approve, scene::PORT_OF_A_RANGE).await;
+}
+
+#[tokio::test]
+async fn containing_a_port_that_nobody_decided_on_in_time() {
+    sweep(Work::Fallback, scene::PORT_OF_A_RANGE).await;
+}
+
+#[tokio::test]
+async fn ending_a_ports_containment_after_an_hour() {
+    sweep(Work::End, scene::PORT_OF_A_RANGE).await;
 }

@@ -1,7 +1,8 @@
 //! What waits for a person is decided by a person, or by the time that the rule gives them; and it is known by whom.
 
-use crate::cloud::REGION;
-use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, rule, without_the_instance};
+use crate::cloud::{REGION, Refusal};
+use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, refuse, rule, without_the_instance};
+use crate::one_group::OF_BATCH;
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
@@ -375,4 +376,78 @@ async fn what_is_approved_later_has_its_whole_time() {
     quell.tick(HOUR + half + 60).await.ok();
     assert_eq!(quell.verdicts(), ["RELEASED"], "{}", quell.email());
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_finding_that_grows_while_it_waits_is_judged_anew() {
+    let policy = "[guards]\nstale_after = '400h'\n[[rule]]\nname = 'high'\ntypes = ['*']\nseverity = 'high'\n\
+                  response = 'contain'\n[[rule]]\nname = 'rest'\ntypes = ['*']\nresponse = 'approve'\n";
+    let quell = Rehearsal::of(policy).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "waiting-for-approval");
+    quell.cloud.forget_calls();
+    let same = newer(&read(KEY));
+    assert_eq!((verdict(&quell.deliver(&same).await), quell.told()), ("known", Vec::new()));
+    let higher = newer(&same).replace("\"severity\":5", "\"severity\":8");
+    assert_eq!(verdict(&quell.deliver(&higher).await), "contained", "{}", quell.email());
+    assert!(
+        quell.email().contains("severity high (8)") && !quell.email().contains("quell approve"),
+        "{}",
+        quell.email()
+    );
+    assert_eq!(quell.order_about("undo", KEY_ID, 40).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_newer_state_of_the_finding_adds_is_shown_and_approved_as_another_plan() {
+    const PROBE: &str = "f351532bafcc77f8c3301b51d22f8d61";
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    let before = quell.cloud.world().await;
+    let probe = but("port_probe", &OF_BATCH);
+    assert_eq!(verdict(&quell.deliver(&probe).await), "waiting-for-approval");
+    let more = newer(&probe).replace("\"port\":22", "\"port\":25");
+    assert_eq!(verdict(&quell.deliver(&more).await), "waiting-for-approval");
+    assert!(quell.email().contains("What would be done is no longer what was shown"), "{}", quell.email());
+    assert!(quell.email().contains("--plan 2") && quell.email().contains("port 25 of"), "{}", quell.email());
+    let old = quell.approve(PROBE, 1, 20).await;
+    assert_eq!(old["error"], "plan 2 waits, not plan 1: read it with \"quell show\" first");
+    assert_eq!(quell.approve(PROBE, 2, 30).await["ok"]["verdict"], "contained");
+    let changes = quell.changes(&before, &quell.cloud.world().await).join("\n");
+    assert!(changes.contains("tcp 20-24") && changes.contains("tcp 26-30"), "{changes}");
+}
+
+#[tokio::test]
+async fn a_passing_fault_when_the_time_is_up_only_puts_it_off() {
+    let quell = Rehearsal::of(&rule("approve", "approval = { within = '1h', fallback = 'contain' }")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "waiting-for-approval");
+    quell.cloud.forget_calls();
+    refuse(&quell, &["ListAccessKeys"], Refusal::Throttled);
+    quell.tick(HOUR + 60).await.ok();
+    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+    quell.cloud.heal();
+    quell.tick(HOUR + 130).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+    assert!(quell.email().contains("nobody decided in time"), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn each_remediation_has_a_limit_of_its_own_also_where_the_policy_names_none() {
+    let quell = Rehearsal::of(&format!("[limit]\nper_hour = 100\n{CONTAIN}")).await;
+    let contain = async |n: i64| {
+        let finding = format!("{:032x}", 0x5e8e_0000 + n);
+        let event = quell.event(&read(KEY).replace(KEY_ID, &finding));
+        let answer = quell.handle(event, 30 * n).await;
+        quell.order_about("undo", &finding, 30 * n + 1).await;
+        verdict(&answer).to_owned()
+    };
+    for n in 0..10 {
+        assert_eq!(contain(n).await, "contained", "{n}");
+    }
+    quell.cloud.forget_calls();
+    assert_eq!(contain(10).await, "waiting-for-approval");
+    let said = "as many compromised-access-key in the last hour as the policy allows";
+    assert!(quell.email().contains(said), "{}", quell.email());
+    let event = quell.event(&read("port_probe"));
+    assert_eq!(verdict(&quell.handle(event, 400).await), "contained", "another remediation has its own");
 }

@@ -21,7 +21,7 @@ use quell::id::{InterfaceId, VpcId};
 use quell::incident::{Incident, News, Outcome, StepResult};
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
 use quell::ledger::key::CounterKey;
-use quell::ledger::protocol::{Claim, Denied, Finish, How, LetGo, Limit, Occasion};
+use quell::ledger::protocol::{Claim, Denied, Done, Finish, How, LetGo, Limit, Occasion};
 use quell::ledger::record::{IncidentRecord, Status, Who, Worker};
 use quell::ledger::schedule::Due;
 use quell::ledger::{Claimed, Counted, Ledger, LedgerError};
@@ -88,7 +88,7 @@ fn contained(record: &IncidentRecord, now: Timestamp) -> Finish {
     let mut incident = record.incident.clone();
     for part in &mut incident.parts {
         let changes: Vec<Change> = part.plan.steps().map(|step| step.change.clone()).collect();
-        part.results = changes.into_iter().map(|change| StepResult { change, outcome: Outcome::Changed }).collect();
+        part.results = changes.into_iter().map(|change| StepResult::new(change, Outcome::Changed)).collect();
     }
     Finish { incident, approval: None, now }
 }
@@ -158,12 +158,12 @@ async fn undo(ledger: &Ledger, which: usize) -> Vec<LetGo> {
             }
             other => panic!("{other:?}"),
         };
-        done.push((hold.key.clone(), let_go));
+        done.push(Done::new(hold.key.clone(), let_go));
     }
     let undone = News::GivenBack { by: "ann".to_owned(), settings: Vec::new(), others: 0 };
     let record = ledger.finish_undo(&record, &by, &done, &undone, now()).await.unwrap();
     ledger.told(&record, now()).await.unwrap();
-    done.into_iter().map(|(_, let_go)| let_go).collect()
+    done.into_iter().map(|done| done.became).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,7 +193,7 @@ async fn a_record_that_no_item_can_hold_is_split_and_put_together() {
     let items = client.scan().table_name(TABLE).send().await.unwrap().count();
     assert_eq!(items, 1 + 2 + 1, "a head, two chunks and a hold");
     assert_eq!(ledger.get(id(0)).await.unwrap(), record);
-    assert_eq!(ledger.incidents(true).await.unwrap(), [record]);
+    assert_eq!(ledger.incidents(true).await.unwrap().records, [record]);
     let other = ledger.claim(&delivery(0, true, &worker("other", now()))).await.unwrap();
     assert!(matches!(other, Claimed::Denied(Denied::Busy { .. })), "{other:?}");
 }
@@ -339,7 +339,22 @@ async fn what_is_only_told_is_over_once_it_was() {
     let record = ledger.finish(&record, &by, &contained(&record, now())).await.unwrap();
     let record = ledger.told(&record, now()).await.unwrap();
     assert_eq!((record.status, record.due), (Status::Closed, None));
-    assert_eq!(ledger.incidents(true).await.unwrap(), []);
+    assert_eq!(ledger.incidents(true).await.unwrap().records, []);
     let other = ledger.claim(&delivery(0, true, &worker("other", now()))).await.unwrap();
     assert_eq!(other, Claimed::Denied(Denied::Known(Box::new(record))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_hides_no_other() {
+    let (_cloud, ledger, client) = ledger().await;
+    let record = held(&ledger, 0, true).await;
+    let of_later = [("pk", "incident/111122223333/eu-west-1/of-later"), ("sk", "record"), ("body", "{\"schema\":2}")];
+    let mut item: HashMap<String, AttributeValue> =
+        of_later.map(|(name, text)| (name.to_owned(), AttributeValue::S(text.to_owned()))).into();
+    item.insert("version".to_owned(), AttributeValue::N("1".to_owned()));
+    client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+    let kept = ledger.incidents(false).await.unwrap();
+    assert_eq!(kept.records, [record]);
+    let why: Vec<String> = kept.unreadable.iter().map(ToString::to_string).collect();
+    assert!(why.len() == 1 && why[0].contains("of-later"), "{why:?}");
 }

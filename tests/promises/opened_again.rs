@@ -117,3 +117,29 @@ async fn a_run_that_dies_after_it_moved_an_interface_on_leaves_undo_the_way_back
     assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
+
+#[tokio::test]
+async fn whoever_deletes_the_user_is_no_attacker() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    for key in ["AKIAIOSFODNN7EXAMPLE", "AKIAI44QH8DHBEXAMPLE"] {
+        iam.call("DeleteAccessKey", &[("UserName", "ann"), ("AccessKeyId", quell.account.real(key))]).await;
+    }
+    for policy in ["QuellQuarantine", "reads-reports"] {
+        iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", policy)]).await;
+    }
+    let arn = format!("arn:aws:iam::{}:policy/developer", quell.cloud.account_id);
+    iam.call("DetachUserPolicy", &[("UserName", "ann"), ("PolicyArn", &arn)]).await;
+    iam.call("RemoveUserFromGroup", &[("UserName", "ann"), ("GroupName", "developers")]).await;
+    iam.call("DeleteUser", &[("UserName", "ann")]).await;
+    quell.cloud.forget_calls();
+    for later in [6, 16, 61] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.verdicts(), ["RESOURCE GONE"], "{}", quell.email());
+    assert!(quell.email().contains("whether it was removed or only renamed"), "{}", quell.email());
+    let undone = quell.order_about("undo", KEY_ID, 100).await;
+    assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
+    assert!(quell.email().contains("no longer exists"), "{}", quell.email());
+}

@@ -191,6 +191,31 @@ async fn a_wrong_line_is_a_usage_error_and_help_names_every_exit_code() {
     }
 }
 
+#[tokio::test]
+async fn programs_get_json_whatever_they_ask() {
+    let desk = Desk::new("");
+    for (line, says) in [
+        ("undo 0a1b --output json", "ACCOUNT/REGION/FINDING"),
+        ("aprove --output=json", "approve"),
+        ("--output json", "Usage: quell"),
+        ("coverage --severity hihg --output json", "there is: low, medium, high, critical"),
+    ] {
+        let ran = desk.run(line).await;
+        let failed: Value = serde_json::from_str(&ran.complaint).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+        assert!(failed["error"].as_str().is_some_and(|why| why.contains(says)), "{line}: {failed}");
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{line}");
+    }
+    for (line, name, says) in [
+        ("man undo --output json", "man", ".TH quell-undo 1"),
+        ("completions bash --output json", "completions", "complete -F"),
+        ("undo --help --output json", "help", "Usage: quell undo"),
+        ("--output json --version", "help", "quell 0."),
+    ] {
+        let ran = desk.run(line).await;
+        assert!(ran.code == 0 && ran.json()[name].as_str().is_some_and(|text| text.contains(says)), "{line}: {ran:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_is_shown_with_its_commands_and_nothing_is_changed() {
     let cloud = Cloud::start().await;

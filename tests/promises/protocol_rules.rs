@@ -4,15 +4,19 @@
 
 use crate::protocol_model::world::{finding, planned};
 use jiff::{SignedDuration, Timestamp};
+use quell::change::{Change, KeyStatus, Value};
+use quell::document::Document;
 use quell::incident::{Incident, News, Outcome, StepResult};
 use quell::ledger::key::CounterKey;
 use quell::ledger::protocol::{
-    Claim, Decided, Denied, Finish, LetGo, Limit, No, NoUndo, Occasion, Seen, begin_undo, claim, finish, finish_undo,
-    reject, told, verified,
+    Claim, Decided, Denied, Done, Finish, LetGo, Limit, No, NoUndo, Occasion, Seen, begin_undo, claim, finish,
+    finish_undo, over, postponed, reject, told, verified,
 };
 use quell::ledger::record::{Approval, IncidentRecord, Status, Who, Worker};
 use quell::ledger::schedule::Due;
+use quell::plan::Step;
 use quell::policy::{Fallback, Response};
+use quell::setting::{AccessKeyStatus, InlinePolicy, Principal, Setting};
 
 fn at(minutes: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_mins(minutes)).unwrap()
@@ -68,7 +72,7 @@ fn done(record: &IncidentRecord, outcome: &Outcome, approval: Option<Approval>) 
     let mut incident = record.incident.clone();
     for part in incident.parts.iter_mut().filter(|part| part.decision.response == Response::Contain) {
         let changes: Vec<_> = part.plan.steps().map(|step| step.change.clone()).collect();
-        let result = |change| StepResult { change, outcome: outcome.clone() };
+        let result = |change| StepResult::new(change, outcome.clone());
         part.results = changes.into_iter().map(result).collect();
     }
     let done = Finish { incident, approval, now: at(0) };
@@ -92,7 +96,7 @@ fn waiting() -> IncidentRecord {
 
 fn released() -> IncidentRecord {
     let begun = begin_undo(&held(), &worker(2), None, at(2)).unwrap().incident.unwrap();
-    let done: Vec<_> = begun.to_give_back().into_iter().map(|key| (key, LetGo::GivenBack)).collect();
+    let done: Vec<_> = begun.to_give_back().into_iter().map(|key| Done::new(key, LetGo::GivenBack)).collect();
     told(&finish_undo(&begun, &worker(2), &done, undone(), at(2)).incident.unwrap(), at(2)).incident.unwrap()
 }
 
@@ -112,7 +116,41 @@ fn a_delivery_is_answered_by_what_is_known() {
     check(&newer(5), &released(), "LeftAlone");
     let said = told(&won(&newer(5), &Seen::incident(released())).unwrap(), at(5)).incident.unwrap();
     check(&newer(7), &said, "Known");
-    check(&newer(1), &waiting(), "Known");
+    check(&newer(1), &waiting(), "Again");
+    let undoing = begin_undo(&held(), &worker(2), None, at(2)).unwrap().incident.unwrap();
+    check(&newer(12), &undoing, "Wait");
+    check(&same(12), &undoing, "Known");
+}
+
+#[test]
+fn what_waits_gives_way_to_what_the_policy_wants_by_now_and_to_another_plan() {
+    let newer = |response| ask(incident(response, true, 2), Occasion::Delivery, 1);
+    check(&newer(Response::Approve), &waiting(), "Known");
+    check(&newer(Response::Plan), &waiting(), "Known");
+    let raised = won(&newer(Response::Contain), &Seen::incident(waiting())).unwrap();
+    assert_eq!(raised.incident.parts[0].decision.response, Response::Contain);
+    assert!(!raised.holds.is_empty() && raised.incident.finding.count == 2, "{raised:?}");
+
+    let mut held_back = waiting();
+    let decision = held_back.incident.parts[0].decision.clone();
+    held_back.incident.parts[0].decision = decision.lowered_to(Response::Approve, "a guard");
+    held_back.incident.parts[0].decision.lowered = vec!["a guard".to_owned()];
+    check(&newer(Response::Contain), &held_back, "Known");
+
+    let mut noted = waiting();
+    noted.incident.parts[0].decision =
+        noted.incident.parts[0].decision.clone().lowered_to(Response::Plan, "a person said no");
+    check(&newer(Response::Contain), &noted, "Known");
+
+    let mut other = newer(Response::Approve);
+    let step = &mut other.incident.parts[0].plan.stages[0][0];
+    step.change.to = step.change.from.clone();
+    let shown = won(&other, &Seen::incident(waiting())).unwrap();
+    assert_eq!((shown.approval.as_ref().unwrap().plan, &shown.incident.news), (2, &Some(News::AskAgain)));
+    assert_eq!(shown.next_plan(), 3, "no plan has its number again: {:?}", shown.history);
+    let contained = done(&raised, &Outcome::Changed, None);
+    assert_eq!((contained.approval.clone(), contained.next_plan()), (None, 2), "{:?}", contained.history);
+    assert!(shown.holds.is_empty() && shown.incident.parts[0].plan == other.incident.parts[0].plan);
 }
 
 /// A resumed run goes on with the plan whose original values were saved, whatever is seen now.
@@ -233,7 +271,7 @@ fn a_persons_undo_is_not_absorbed_by_one_that_was_for_less() {
     let held = held();
     let keys = held.holds.clone();
     let step = begin_undo(&held, &worker(2), Some(&keys[..1]), at(2)).unwrap().incident.unwrap();
-    let failed = [(keys[0].clone(), LetGo::Failed { why: "throttled".to_owned() })];
+    let failed = [Done::new(keys[0].clone(), LetGo::Failed { why: "throttled".to_owned() })];
     let failed = finish_undo(&step, &worker(2), &failed, undone(), at(2)).incident.unwrap();
     let failed = told(&failed, at(2)).incident.unwrap();
     assert_eq!(failed.status, Status::Releasing);
@@ -242,4 +280,55 @@ fn a_persons_undo_is_not_absorbed_by_one_that_was_for_less() {
     assert!(!goes_on.undo.unwrap().whole, "the sweep goes on with what was asked for");
     let whole = begin_undo(&failed, &worker(10), None, at(10)).unwrap().incident.unwrap();
     assert_eq!((whole.undo.as_ref().map(|undo| undo.whole), whole.to_give_back().len()), (Some(true), keys.len()));
+}
+
+#[test]
+fn what_cannot_be_looked_at_when_the_time_is_up_is_put_off_for_a_quarter_of_an_hour() {
+    let mut record = waiting();
+    let expired = record.approval.as_ref().unwrap().expires;
+    let mut now = expired;
+    while let Some(swap) = postponed(&record, now) {
+        record = swap.incident.unwrap();
+        assert_eq!((record.is_due(now), record.due), (None, record.approval.as_ref().map(|it| it.expires)));
+        now = record.due.unwrap();
+        assert!(matches!(record.is_due(now), Some(Due::Expired(_))), "{record:?}");
+    }
+    assert_eq!(now.duration_since(expired).as_mins(), 15);
+}
+
+/// Two keys of one user: the user's policy is a setting of both parts.
+#[test]
+fn a_setting_of_two_parts_ends_with_the_later_one() {
+    let step = |setting, from, to| Step::new(Change { setting, from, to }, "");
+    let key = |key: &str| {
+        let key = AccessKeyStatus { user: "ann".try_into().unwrap(), key: key.try_into().unwrap() };
+        let (on, off) = (Value::Status(KeyStatus::Active), Value::Status(KeyStatus::Inactive));
+        step(Setting::AccessKeyStatus(key), on, off)
+    };
+    let policy = || {
+        let policy = InlinePolicy {
+            principal: Principal::User("ann".try_into().unwrap()),
+            name: "QuellQuarantine".try_into().unwrap(),
+        };
+        step(Setting::InlinePolicy(policy), Value::Absent, Value::Document(Document::new("{}")))
+    };
+    let mut both = incident(Response::Contain, true, 1);
+    let part = both.parts.remove(0);
+    for (hours, id) in [(1, "AKIAIOSFODNN7EXAMPLE"), (2, "AKIAI44QH8DHBEXAMPLE")] {
+        let mut part = part.clone();
+        part.plan.remediation = Some(id.to_owned());
+        part.plan.stages = vec![vec![key(id), policy()]];
+        part.decision.expires = Some(SignedDuration::from_hours(hours));
+        both.parts.push(part);
+    }
+    let claimed = won(&ask(both, Occasion::Delivery, 0), &Seen::default()).unwrap();
+    let held = told(&done(&claimed, &Outcome::Changed, None), at(0)).incident.unwrap();
+    assert_eq!((held.holds.len(), held.ends), (3, Some(at(60))));
+    let first = over(&held, at(60)).unwrap();
+    assert_eq!(first.len(), 1, "{first:?}");
+    let sweep = Worker::new(Who::Sweep, "request", at(61));
+    let begun = begin_undo(&held, &sweep, Some(&first), at(60)).unwrap().incident.unwrap();
+    let gone: Vec<_> = first.into_iter().map(|key| Done::new(key, LetGo::GivenBack)).collect();
+    let rest = told(&finish_undo(&begun, &sweep, &gone, undone(), at(60)).incident.unwrap(), at(60)).incident.unwrap();
+    assert_eq!((rest.holds.len(), rest.ends, over(&rest, at(120))), (2, Some(at(120)), None), "all of it is over then");
 }

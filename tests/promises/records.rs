@@ -14,7 +14,7 @@
 mod shapes;
 
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
-use quell::ledger::protocol::{LetGo, begin_undo, finish_undo};
+use quell::ledger::protocol::{Done, LetGo, begin_undo, finish_undo};
 use quell::ledger::record::{IncidentRecord, Status, Who};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -64,7 +64,7 @@ fn every_record_ever_written_is_undone() {
             assert_eq!(begun.is_ok(), !over, "{name}");
             let Ok(begun) = begun else { continue };
             let begun = begun.incident.unwrap();
-            let done: Vec<_> = begun.to_give_back().into_iter().map(|key| (key, LetGo::GivenBack)).collect();
+            let done: Vec<_> = begun.to_give_back().into_iter().map(|key| Done::new(key, LetGo::GivenBack)).collect();
             let end = finish_undo(&begun, &by, &done, undone(), late()).incident.unwrap();
             assert!(end.holds.is_empty() && !end.status.is_open(), "{name}: {:?}", end.status);
         }

@@ -122,8 +122,18 @@ async fn a_step_keeps_its_number_and_is_given_back_once() {
     assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
     let step = |step: usize| json!({ "command": "undo", "incident": quell.incident(KEY_ID), "step": step });
     assert_eq!(quell.order(step(1), 1).await["ok"]["verdict"], "partly-released");
-    quell.handle(quell.event(&newer(&read(KEY))), 60).await.ok();
     let left = quell.cloud.world().await;
+    let update = newer(&read(KEY));
+    assert_eq!(verdict(&quell.handle(quell.event(&update), 60).await), "contained");
+    let said = "what a person gave back is left alone: access key AKIAIOSFODNN7EXAMPLE of user ann. This is said once";
+    assert!(
+        quell.email().contains(said) && quell.email().contains("The one planned change holds"),
+        "{}",
+        quell.email()
+    );
+    quell.cloud.forget_calls();
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&update)), 65).await), "kept");
+    assert_eq!((quell.told(), quell.changes(&left, &quell.cloud.world().await)), (Vec::new(), Vec::new()));
     quell.cloud.forget_calls();
     let again = quell.order(step(1), 70).await;
     assert_eq!(again["error"], "there is nothing to undo: the incident does not hold that");
@@ -311,5 +321,56 @@ async fn a_quarantine_group_goes_with_the_last_instance_that_is_in_it() {
         assert_eq!(quell.told(), [""; 0], "the other is as it was left: {}", quell.email());
         assert_eq!(quell.order_about("undo", events[order[1]].1, 120).await["ok"]["verdict"], "released");
         assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn the_history_has_the_ids_that_cloudtrail_has() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    quell.order_about("undo", KEY_ID, 1).await;
+    let shown = quell.order_about("show", KEY_ID, 2).await;
+    let history = shown["ok"]["incident"]["history"].to_string();
+    let writes = ["iam:UpdateAccessKey", "iam:PutUserPolicy", "iam:DeleteUserPolicy"];
+    let calls = quell.calls();
+    let written: Vec<_> = calls.iter().filter(|call| writes.contains(&call.action().as_str())).collect();
+    assert_eq!(written.len(), 4, "{written:?}");
+    for call in written {
+        assert_eq!(history.matches(&call.request).count(), 1, "{call:?} {history}");
+    }
+    let first = &calls.iter().find(|call| call.action() == "iam:UpdateAccessKey").unwrap().request;
+    assert!(history.contains(&format!("; AWS requests {first}, ")), "{history}");
+}
+
+#[tokio::test]
+async fn what_is_done_and_people_could_not_be_told_of_is_answered_as_that() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    quell.cloud.inject(Rule::on("sns:Publish", Fault::Refuse(Refusal::Denied)));
+    let undone = quell.order_about("undo", KEY_ID, 10).await;
+    let warning = undone["ok"]["warning"].as_str().unwrap_or_default();
+    assert!(undone["ok"]["verdict"] == "released" && warning.starts_with("people could not be told: "), "{undone}");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(120).await.ok();
+    assert_eq!(quell.verdicts(), ["RELEASED"], "{}", quell.email());
+}
+
+/// An undo at once: AWS's servers do not all know yet of what was contained.
+#[tokio::test]
+async fn what_is_read_as_it_was_before_containment_is_given_back_all_the_same() {
+    for scene in [scene::KEY, scene::PORT_OF_A_RANGE] {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let before = quell.cloud.world().await;
+        assert_eq!(verdict(&quell.deliver(&scene.event()).await), "contained");
+        for reads in ["iam:ListAccessKeys", "iam:GetUserPolicy", "ec2:DescribeSecurityGroupRules"] {
+            quell.cloud.inject(Rule::on(reads, Fault::Stale(Duration::from_secs(2))));
+        }
+        quell.order_about("undo", scene.finding, 1).await;
+        quell.cloud.heal();
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{scene}: {}", quell.email());
+        assert_eq!(quell.verdicts().last().map(String::as_str), Some("RELEASED"), "{scene}: {}", quell.email());
     }
 }

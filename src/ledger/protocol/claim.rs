@@ -3,12 +3,14 @@
 use super::super::hold::Hold;
 use super::super::key::{CounterKey, HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
+use super::finish::note_asked;
 use super::merge::{
-    added, approved, fresh, is_begun, is_newer, merged, renewed, resumed, shown_again, twin, updated, without,
+    added, approved, fresh, gives_way, is_begun, is_newer, merged, renewed, resumed, shown_again, twin, updated,
+    without,
 };
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
-use crate::incident::{Incident, Part};
+use crate::incident::{Incident, News, Part};
 use crate::policy::Response;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,8 +118,7 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
         // Who is at it works on what it knew.
         let is_lost =
             claim.occasion == Occasion::Delivery && is_newer(&claim.incident.finding, &known.incident.finding);
-        let soon = claim.now.saturating_add(SOON).unwrap_or(Timestamp::MAX).min(until);
-        return denied(if is_lost { Denied::Wait { until: soon } } else { Denied::Busy { until } });
+        return denied(if is_lost { Denied::Wait { until: soon(claim).min(until) } } else { Denied::Busy { until } });
     }
     match reason(claim, known) {
         Ok(How::Fresh | How::Resumed) => begin(claim, seen, resumed(claim, known), How::Resumed),
@@ -134,6 +135,18 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
     }
 }
 
+fn soon(claim: &Claim) -> Timestamp {
+    claim.now.saturating_add(SOON).unwrap_or(Timestamp::MAX)
+}
+
+/// Whether a newer look plans something else than what waits for a person.
+fn is_overtaken(claim: &Claim, known: &IncidentRecord) -> bool {
+    let parts = known.incident.parts.iter();
+    parts
+        .filter(|part| !is_begun(part))
+        .any(|part| twin(part, &claim.incident.parts).is_some_and(|new| gives_way(part, new)))
+}
+
 fn denied(why: Denied) -> Decided {
     Decided::Denied(why)
 }
@@ -148,7 +161,7 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
         // What comes of an update is told with all that nobody may have heard of before.
         (Occasion::Delivery, Status::Held) if newer => Ok(How::Again),
         (Occasion::Delivery, Status::Waiting)
-            if newer && !(known.holds.is_empty() && added(claim, known).is_empty()) =>
+            if newer && (!known.holds.is_empty() || !added(claim, known).is_empty() || is_overtaken(claim, known)) =>
         {
             Ok(How::Again)
         }
@@ -160,6 +173,8 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
         (Occasion::Delivery, Status::Released | Status::Rejected) if newer && known.said_left.is_none() => {
             Ok(How::LeftAlone)
         }
+        // It is decided on once that is over.
+        (Occasion::Delivery, Status::Releasing) if newer => Err(Denied::Wait { until: soon(claim) }),
         (Occasion::Approve { plan }, Status::Waiting) => answer(claim, known, plan),
         (Occasion::Expired, Status::Waiting) if is_over(known.approval.as_ref(), claim.now) => Ok(How::Approved),
         (
@@ -207,6 +222,16 @@ fn is_new(claim: &Claim, known: &IncidentRecord) -> bool {
 
 /// Takes the incident to contain: the lease, the holds, the counters.
 fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> Decided {
+    // An undo that nobody was told of is told with that, where all came back.
+    let is_open = match &record.incident.news {
+        None => true,
+        Some(News::GivenBack { settings, .. }) => settings.iter().all(|setting| setting.is_back),
+        Some(_) => false,
+    };
+    let settings = seen.incident.as_ref().map(given_back).unwrap_or_default();
+    if how == How::Again && record.said_left.is_none() && is_open && !settings.is_empty() {
+        record.incident.news = Some(News::StaysGivenBack { settings });
+    }
     // What is executed is what is held, so what was let go is in neither.
     record.incident.parts = record.incident.parts.iter().map(|part| without(part, &record.let_go)).collect();
     let wanted = held_by(&record.incident);
@@ -228,6 +253,11 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     if let Some(full) = counters.iter().find(|limit| limit.at_most == 0 || seen.full.contains(&limit.counter)) {
         return denied(Denied::OverLimit(full.counter.clone()));
     }
+    // What is contained anew is not over yet.
+    for part in record.incident.parts.iter_mut().filter(|part| part.ends.is_some_and(|ends| ends <= claim.now)) {
+        let is_new = part.keys().any(|key| !record.holds.contains(&key));
+        part.ends = part.ends.filter(|_| !is_new);
+    }
     record.untried.clear();
     for placed in wanted {
         let key = placed.key();
@@ -246,6 +276,9 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     }
     record.status = Status::Containing;
     record.runs += 1;
+    if let Some(known) = &seen.incident {
+        note_asked(&mut record, known, &claim.by, claim.now);
+    }
     let count = record.incident.finding.count;
     let what = match how {
         How::Fresh if !record.history.is_empty() => What::Updated { count },
@@ -257,6 +290,17 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     };
     record.note(claim.now, &claim.by, what);
     Decided::Write(Box::new(Swap { incident: Some(leased(claim, record)), holds, counters }), how)
+}
+
+/// What a person gave back of an incident that is still held, as people call it.
+fn given_back(record: &IncidentRecord) -> Vec<String> {
+    let of_part = |part: &Part| {
+        let at = part.plan.subject.at.clone();
+        let settings = part.results.iter().map(|result| result.change.setting.clone()).collect::<Vec<_>>();
+        settings.into_iter().filter(move |setting| record.let_go.contains(&HoldKey::of(&at, setting)))
+    };
+    let settings: BTreeSet<String> = record.incident.parts.iter().flat_map(of_part).map(|it| it.to_string()).collect();
+    settings.into_iter().collect()
 }
 
 /// Takes out of the plan what another holder closes.
@@ -297,7 +341,7 @@ fn joined(claim: &Claim, seen: &Seen, id: &IncidentId, wanted: &[Placed]) -> Res
     for placed in wanted {
         let key = placed.key();
         let before = seen.holds.get(&key);
-        let mut hold = Hold::joined(holds.get(&key).or(before), placed, id, claim.now)?;
+        let mut hold = Hold::joined(holds.get(&key).or(before), placed, id, claim.by.lease.until, claim.now)?;
         // Two steps of one setting are one write.
         hold.version = before.map_or(0, |hold| hold.version) + 1;
         holds.insert(key, hold);

@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
 
+/// How often to put off what time decides, a minute at first and then twice as long each time: a quarter of an hour.
+const POSTPONED: u32 = 4;
+
 /// What became of the record's plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finish {
@@ -55,9 +58,15 @@ pub fn reopened(record: &IncidentRecord, by: &Worker, settings: &[String], now: 
     Some(Swap { incident: Some(record), ..Swap::default() })
 }
 
-/// When the first of what is held for a time is over.
+/// When the first of what is held for a time is over. A setting of several parts is held as long as one of them.
 pub(super) fn next_end(record: &IncidentRecord) -> Option<Timestamp> {
-    record.incident.parts.iter().filter(|part| is_held(part, &record.holds)).filter_map(|part| part.ends).min()
+    let end_of = |key: &HoldKey| -> Option<Timestamp> {
+        let held = record.incident.parts.iter().filter(|part| is_held(part, &record.holds));
+        let ends: Option<Vec<Timestamp>> =
+            held.filter(|part| part.keys().any(|it| it == *key)).map(|part| part.ends).collect();
+        ends?.into_iter().max()
+    };
+    record.holds.iter().filter_map(end_of).min()
 }
 
 /// What is held for a time that is over by now. None if that is all: then the incident is over.
@@ -103,6 +112,7 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     };
     // Nobody can decide while it is still tried, so their time does not run yet.
     record.approval = done.approval.clone().filter(|_| record.status == Status::Waiting || before.approval.is_some());
+    note_asked(&mut record, before, by, done.now);
     for part in record.incident.parts.iter_mut().filter(|part| is_held(part, &record.holds)) {
         let over = part.decision.expires.and_then(|expires| done.now.checked_add(expires).ok());
         part.ends = part.ends.or(over);
@@ -118,10 +128,39 @@ pub fn finish(record: &IncidentRecord, by: &Worker, done: &Finish, seen: &Seen) 
     }
     let is_known = record.incident.news.is_none() && before.said == Some(saying(&record));
     record.told = before.told.filter(|_| is_known);
-    record.note(done.now, by, What::Finished { verdict: done.incident.verdict() });
+    let writes = new_writes(&record);
+    record.note_writes(done.now, by, What::Finished { verdict: done.incident.verdict() }, writes);
     record.version += 1;
     let holds = seen.holds.values().filter_map(|hold| settled(hold, &record, &not_ours, done)).collect();
     Swap { incident: Some(record), holds, counters: Vec::new() }
+}
+
+/// Notes that a person is asked about a plan of another number, so that none has that number again.
+pub(super) fn note_asked(record: &mut IncidentRecord, before: &IncidentRecord, by: &Worker, now: Timestamp) {
+    let number = |record: &IncidentRecord| record.approval.as_ref().map(|approval| approval.plan);
+    if let Some(plan) = number(record).filter(|plan| number(before) != Some(*plan)) {
+        record.note(now, by, What::Asked { plan });
+    }
+}
+
+/// What could not be looked at when nobody had decided in time is looked at again, each time later. None where that was
+/// tried often enough.
+#[must_use]
+pub fn postponed(record: &IncidentRecord, now: Timestamp) -> Option<Swap> {
+    let mut record = record.clone();
+    record.failures += 1;
+    let again = record.tried_again(now);
+    let approval = record.approval.as_mut().filter(|_| record.failures <= POSTPONED)?;
+    (approval.expires, record.due) = (again, Some(again));
+    record.version += 1;
+    Some(Swap { incident: Some(record), ..Swap::default() })
+}
+
+/// The writes behind its results that the history does not have.
+fn new_writes(record: &IncidentRecord) -> Vec<String> {
+    let known: BTreeSet<&String> = record.history.iter().flat_map(|entry| &entry.writes).collect();
+    let writes = results(&record.incident).flat_map(|(_, result)| &result.requests);
+    writes.filter(|id| !known.contains(id)).cloned().collect()
 }
 
 /// What people would be told of a record, as a fingerprint: equal where nothing about it is new. Which subjects came to
@@ -210,7 +249,9 @@ pub fn verified(record: &IncidentRecord, now: Timestamp) -> Swap {
 #[must_use]
 pub fn told(record: &IncidentRecord, now: Timestamp) -> Swap {
     let mut record = record.clone();
-    record.incident.news = None;
+    if let Some(News::StaysGivenBack { .. }) = record.incident.news.take() {
+        record.said_left = Some(now);
+    }
     match record.status {
         Status::Released | Status::Rejected if record.told.is_some() => record.said_left = Some(now),
         Status::Containing

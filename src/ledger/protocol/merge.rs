@@ -4,7 +4,7 @@ use super::super::key::{HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, SCHEMA, Status, What};
 use super::claim::{Claim, Occasion};
 use super::held_by;
-use crate::change::{Change, Value};
+use crate::change::{Change, Rule, Value};
 use crate::finding::{Finding, Subject, SubjectKind};
 use crate::incident::{Incident, News, Outcome, Part};
 use crate::plan::{NoSteps, Step};
@@ -43,32 +43,76 @@ pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
 /// What was begun is finished as it was planned: its original values are those of before the crash. What waits stays as it
 /// was shown, and is planned anew when a person decides; what comes to it is shown as another plan.
 pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    let (parts, approval) = match &known.approval {
+    let (parts, approval, asked) = match &known.approval {
         Some(approval) => {
-            let unseen = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. }));
             let old = known.incident.parts.iter().map(|part| match twin(part, &claim.incident.parts) {
                 new if is_begun(part) => extended(part, new, known),
-                Some(new) if unseen(part) => new.clone(),
+                Some(new) if gives_way(part, new) => new.clone(),
                 Some(_) | None => part.clone(),
             });
             let parts: Vec<Part> = old.chain(added(claim, known).into_iter().cloned()).collect();
             let waiting = |parts: &[Part]| {
-                parts.iter().filter(|part| !unseen(part) && part.decision.response == Response::Approve).count()
+                parts.iter().filter(|part| !is_unseen(part) && part.decision.response == Response::Approve).count()
             };
-            // Those who decide get their whole time for what they have not seen.
-            let approval = if waiting(&parts) > waiting(&known.incident.parts) {
-                Approval { plan: approval.plan + 1, expires: claim.now, ..approval.clone() }
+            let asks_else = |part: &Part| {
+                let new = twin(part, &parts).filter(|new| new.decision.response == Response::Approve);
+                part.decision.response == Response::Approve && new.is_some_and(|new| gives_way(part, new))
+            };
+            let (before, now) = (waiting(&known.incident.parts), waiting(&parts));
+            let plan = approval.plan + 1;
+            if now > before {
+                // Those who decide get their whole time for what they have not seen.
+                (parts, Some(Approval { plan, expires: claim.now, ..approval.clone() }), None)
+            } else if known.incident.parts.iter().any(asks_else) {
+                (parts, Some(Approval { plan, ..approval.clone() }), Some(News::AskAgain))
             } else {
-                approval.clone()
-            };
-            (parts, Some(approval))
+                (parts, Some(approval.clone()), None)
+            }
         }
-        None => (merged(claim, known), None),
+        None => (merged(claim, known), None, None),
     };
-    let news = claim.incident.news.clone().or_else(|| known.incident.news.clone());
+    let news = claim.incident.news.clone().or_else(|| known.incident.news.clone()).or(asked);
     let news = news.or_else(|| is_wider(known, &parts).then_some(News::More));
     let incident = Incident { finding: newest(claim, known), parts, news, ..known.incident.clone() };
     IncidentRecord { incident, approval, ..known.clone() }
+}
+
+/// Whether what waits for a person gives way to what a newer look plans: it could not be seen before, the policy wants it
+/// contained by now, or something else is to be approved. What a guard held back still waits.
+pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
+    if is_unseen(old) {
+        return !is_unseen(new);
+    }
+    if is_begun(old) || new.plan.no_steps.is_some() || new.decision.response < Response::Approve {
+        return false;
+    }
+    if old.plan.no_steps.is_some() {
+        return true;
+    }
+    if new.decision.response == old.decision.response {
+        return !writes_the_same(old, new);
+    }
+    new.decision.response > old.decision.response && old.decision.lowered.is_empty()
+}
+
+/// Whether two plans would end alike, in whatever order AWS named what they are about.
+fn writes_the_same(one: &Part, other: &Part) -> bool {
+    let writes = |part: &Part| -> Vec<_> { part.plan.steps().map(|step| write_of(&step.change)).collect() };
+    let (one, other) = (writes(one), writes(other));
+    one.len() == other.len() && one.iter().all(|write| other.contains(write))
+}
+
+/// What a change makes of its setting, and which rules it closes.
+fn write_of(change: &Change) -> (Setting, Value, Option<BTreeSet<Rule>>) {
+    let closed = match (&change.from, &change.to) {
+        (Value::Rules(from), Value::Rules(to)) => Some(from - to),
+        _ => None,
+    };
+    (change.setting.clone(), change.to.clone(), closed)
+}
+
+fn is_unseen(part: &Part) -> bool {
+    matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. }))
 }
 
 /// The parts that the incident does not have.

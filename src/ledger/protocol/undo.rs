@@ -38,10 +38,29 @@ pub enum LetGo {
     KeptBy(Vec<IncidentId>),
     /// Somebody set it to something else: left as it is.
     Drifted { found: Value },
+    /// Written back and read back but for these rules: somebody closed a part that we had left open of them.
+    GivenBackBut { rules: Value },
     /// AWS does not let us: still held.
     Refused { why: String },
     /// It is not known whether it worked: to be tried again.
     Failed { why: String },
+}
+
+/// A setting that was to be given back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    pub key: HoldKey,
+    pub became: LetGo,
+    /// The ids of AWS's answers to what was written.
+    pub writes: Vec<String>,
+}
+
+impl Done {
+    /// Of a setting that nothing was written for.
+    #[must_use]
+    pub fn new(key: HoldKey, became: LetGo) -> Self {
+        Self { key, became, writes: Vec::new() }
+    }
 }
 
 impl LetGo {
@@ -49,7 +68,12 @@ impl LetGo {
     #[must_use]
     pub fn is_over(&self) -> bool {
         match self {
-            Self::GivenBack | Self::WasBack | Self::Gone | Self::KeptBy(_) | Self::Drifted { .. } => true,
+            Self::GivenBack
+            | Self::WasBack
+            | Self::Gone
+            | Self::KeptBy(_)
+            | Self::Drifted { .. }
+            | Self::GivenBackBut { .. } => true,
             Self::Refused { .. } | Self::Failed { .. } => false,
         }
     }
@@ -114,28 +138,23 @@ pub fn begin_undo(
 
 /// Writes down what came back. The lease stays until people were told.
 #[must_use]
-pub fn finish_undo(
-    record: &IncidentRecord,
-    by: &Worker,
-    done: &[(HoldKey, LetGo)],
-    news: News,
-    now: Timestamp,
-) -> Swap {
+pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[Done], news: News, now: Timestamp) -> Swap {
     let mut record = record.clone();
     record.incident.news = Some(news);
     let by_time = record.undo.as_ref().is_some_and(|undo| undo.who == Who::Sweep);
-    for (key, let_go) in done {
-        record.note(now, by, said(key, let_go));
-        if let_go.is_over() {
+    for Done { key, became, writes } in done {
+        record.note_writes(now, by, said(key, became), writes.clone());
+        if became.is_over() {
             no_longer_ours(&mut record.incident, key);
             record.holds.retain(|held| held != key);
             // What was for a time and is over may be contained again; what a person gave back may not.
             if !by_time {
                 record.let_go.insert(key.clone());
+                record.said_left = None;
             }
         }
     }
-    let try_again = done.iter().any(|(_, let_go)| matches!(let_go, LetGo::Failed { .. }));
+    let try_again = done.iter().any(|done| matches!(done.became, LetGo::Failed { .. }));
     record.failures = if try_again { record.failures + 1 } else { 0 };
     record.status = match &record.undo {
         _ if try_again && !record.is_given_up() => Status::Releasing,
@@ -163,14 +182,16 @@ pub fn finish_undo(
         // What was for a time and cannot be given back is tried again, and told, a day later.
         let on = kept_on(&record, &|part| part.ends.is_some_and(|ends| ends <= now));
         for part in record.incident.parts.iter_mut().filter(|part| part.ends.is_some_and(|ends| ends <= now)) {
-            let is_left = part.keys().any(|key| record.holds.contains(&key) && !on.contains(&key));
-            part.ends = is_left.then(|| later(now));
+            let held: Vec<HoldKey> = part.keys().filter(|key| record.holds.contains(key)).collect();
+            let is_left = held.iter().any(|key| !on.contains(key));
+            // What another part still needs ends with that one.
+            part.ends = if is_left { Some(later(now)) } else { part.ends.filter(|_| !held.is_empty()) };
         }
         record.ends = next_end(&record);
     }
     // Of what fails as it did before, people know.
     let is_known =
-        record.status == Status::Releasing && record.failures > 1 && !done.iter().any(|(_, it)| it.is_over());
+        record.status == Status::Releasing && record.failures > 1 && !done.iter().any(|done| done.became.is_over());
     record.told = record.told.filter(|_| is_known);
     record.version += 1;
     Swap { incident: Some(record), ..Swap::default() }
@@ -200,6 +221,7 @@ fn said(key: &HoldKey, let_go: &LetGo) -> What {
             left(format!("held by {}", others.join(", ")))
         }
         LetGo::Drifted { found } => left(format!("somebody set it to {found}")),
+        LetGo::GivenBackBut { rules } => left(format!("given back but for {rules}: somebody closed a part of that")),
         LetGo::Refused { why } | LetGo::Failed { why } => left(why.clone()),
     }
 }

@@ -333,7 +333,7 @@ fn a_resource_that_is_gone() {
     RESOURCE GONE: access key AKIAIOSFODNN7EXAMPLE of user ann (account 111122223333, eu-west-1)
       Finding: UnauthorizedAccess:IAMUser/TorIPCaller, severity medium (5)
       Now:     Quell changed nothing.
-      Act:     Not to contain it. Find out what it was used for while it was there.
+      Act:     Not to contain it. Find out what it was used for, and whether it was removed or only renamed.
 
     WHAT WAS NOT DONE, AND WHY
       - access key AKIAIOSFODNN7EXAMPLE of user ann: no longer exists: IAM lists no such key

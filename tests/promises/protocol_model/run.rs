@@ -12,8 +12,7 @@ use super::world::{Kept, State, finding, id, planned, value, works};
 use quell::change::Change;
 use quell::incident::{News, Outcome, StepResult};
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
-use quell::ledger::key::HoldKey;
-use quell::ledger::protocol::{self, Claim, Decided, Denied, Finish, How, LetGo, Occasion, Seen, Swap};
+use quell::ledger::protocol::{self, Claim, Decided, Denied, Done, Finish, How, LetGo, Occasion, Seen, Swap};
 use quell::ledger::record::{IncidentRecord, Worker};
 use quell::ledger::schedule::Due;
 
@@ -265,8 +264,8 @@ impl Run {
                 }
             }
             Step::FinishUndo { record, gone } => {
-                let done: Vec<(HoldKey, LetGo)> =
-                    record.get()?.to_give_back().into_iter().map(|key| (key, let_go(gone))).collect();
+                let done: Vec<Done> =
+                    record.get()?.to_give_back().into_iter().map(|key| Done::new(key, let_go(gone))).collect();
                 let next = self.follow(state, &protocol::finish_undo(record.get()?, by, &done, undone(), now))?;
                 state.extra[which] -= 1;
                 Some(telling(next, sabotage))
@@ -322,7 +321,7 @@ impl Run {
             Some(Release::Wait { .. }) => Step::FinishUndo { record, gone: FAILED },
             Some(Release::KeptBy(_)) => Step::Drop { record, hold, gone: KEPT },
             Some(Release::Back(back)) => match give_back(&back, &value(state.key_works)) {
-                GiveBack::Write(_) => Step::Mark { record, hold },
+                GiveBack::Write(_) | GiveBack::WriteBut { .. } => Step::Mark { record, hold },
                 GiveBack::Already | GiveBack::Drifted => Step::Drop { record, hold, gone: WAS_BACK },
             },
         }
@@ -392,7 +391,7 @@ fn done(record: &IncidentRecord, holds: bool, wrote: bool, now: jiff::Timestamp)
             (false, _) => Outcome::Drifted { found: value(true) },
         };
         let changes: Vec<Change> = part.plan.steps().map(|step| step.change.clone()).collect();
-        part.results = changes.into_iter().map(|change| StepResult { change, outcome: outcome.clone() }).collect();
+        part.results = changes.into_iter().map(|change| StepResult::new(change, outcome.clone())).collect();
     }
     Finish { incident, approval: None, now }
 }

@@ -4,13 +4,14 @@ use crate::protocol_model::world::{finding, id, planned};
 use crate::stage::read;
 use jiff::{SignedDuration, Timestamp};
 use quell::change::{Change, Direction, GroupRef, KeyStatus, Peer, Rule, Value};
+use quell::document::Document;
 use quell::finding::{Finding, Subject, SubjectKind, parse};
 use quell::id::{GroupId, Place, VpcId};
 use quell::incident::{Incident, News, Outcome, Part, Returned, StepResult, Verdict};
 use quell::ledger::hold::Hold;
 use quell::ledger::key::{IncidentId, Placed};
 use quell::ledger::protocol::{
-    Claim, Decided, Finish, LetGo, No, Occasion, Seen, begin_undo, claim, finish, finish_undo, reject, told,
+    Claim, Decided, Done, Finish, LetGo, No, Occasion, Seen, begin_undo, claim, finish, finish_undo, reject, told,
 };
 use quell::ledger::record::{Approval, Entry, IncidentRecord, SCHEMA, What, Who, Worker};
 use quell::plan::{Limit, Manual, NoSteps, Plan, Step};
@@ -20,6 +21,9 @@ use quell::setting::{
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
+
+/// The id of a write, as AWS gives them.
+const WRITE: &str = "4e1f6d2a-0c7b-4b7e-9d53-2f1a8c6b9e10";
 
 fn now() -> Timestamp {
     "2026-11-05T14:00:00Z".parse().unwrap()
@@ -77,7 +81,9 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
     let releasing = begin_undo(&held, &ann, None, now()).unwrap().incident.unwrap();
     let keys = releasing.to_give_back();
     let let_go = |let_go: LetGo| {
-        let done: Vec<_> = keys.iter().map(|key| (key.clone(), let_go.clone())).collect();
+        let writes = if let_go == LetGo::GivenBack { vec![WRITE.to_owned()] } else { Vec::new() };
+        let done: Vec<_> =
+            keys.iter().map(|key| Done { writes: writes.clone(), ..Done::new(key.clone(), let_go.clone()) }).collect();
         finish_undo(&releasing, &ann, &done, undone(), now()).incident.unwrap()
     };
     let released = told(&let_go(LetGo::GivenBack), now()).incident.unwrap();
@@ -161,6 +167,7 @@ fn every_news() -> Vec<(&'static str, News)> {
         News::More,
         News::Reopened { settings: vec!["a setting".to_owned()] },
         News::LeftAlone,
+        News::StaysGivenBack { settings: vec!["a setting".to_owned()] },
         News::AskAgain,
         News::OverLimit { counter: "111122223333/2026-11-05T14".to_owned() },
         News::HeldBack,
@@ -174,6 +181,7 @@ fn every_news() -> Vec<(&'static str, News)> {
             News::More => "news-of-more",
             News::Reopened { .. } => "news-of-reopening",
             News::LeftAlone => "news-of-leaving-alone",
+            News::StaysGivenBack { .. } => "news-of-leaving-a-setting-alone",
             News::AskAgain => "news-of-asking-again",
             News::OverLimit { .. } => "news-of-the-limit",
             News::HeldBack => "news-of-holding-back",
@@ -372,7 +380,10 @@ fn finished(
     let mut incident = record.incident.clone();
     for part in &mut incident.parts {
         let changes = part.plan.steps().map(|step| step.change.clone());
-        let results = changes.zip(outcomes).map(|(change, outcome)| StepResult { change, outcome: outcome.clone() });
+        let results = changes.zip(outcomes).map(|(change, outcome)| {
+            let requests = if *outcome == Outcome::Changed { vec![WRITE.to_owned()] } else { Vec::new() };
+            StepResult { requests, ..StepResult::new(change, outcome.clone()) }
+        });
         part.results = results.collect();
     }
     let reopened: Vec<String> = reopened.iter().map(ToString::to_string).collect();
@@ -402,7 +413,8 @@ fn holds() -> Vec<(&'static str, Hold)> {
     let policy = |principal| InlinePolicy { principal, name: "quell-quarantine".try_into().unwrap() };
     let user = || "ann".try_into().unwrap();
     let key = AccessKeyStatus { user: user(), key: "AKIAIOSFODNN7EXAMPLE".try_into().unwrap() };
-    let document = Value::Document(json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Deny" }] }));
+    let document = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Deny" }] });
+    let document = Value::Document(Document::from(document));
     let groups = |ids: &[&str]| Value::Groups(ids.iter().map(|id| GroupRef::Id(group(id))).collect::<BTreeSet<_>>());
     let interface = InterfaceGroups { interface: "eni-0a1b".try_into().unwrap() };
     let waits = Value::only(GroupRef::QuarantineOf(vpc()));
@@ -439,7 +451,7 @@ fn holds() -> Vec<(&'static str, Hold)> {
 
 fn joined(hold: Option<&Hold>, change: &Change, by: &IncidentId) -> Hold {
     let at: Place = finding(0, 1).at;
-    Hold::joined(hold, &Placed { at, change: change.clone() }, by, now()).unwrap()
+    Hold::joined(hold, &Placed { at, change: change.clone() }, by, now(), now()).unwrap()
 }
 
 fn rule(network: &str) -> Rule {
