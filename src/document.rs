@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The text of a policy, to the byte, so that undo gives back what was there. Two texts that differ only in layout are
 /// the same document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "serde_json::Value")]
 pub struct Document(String);
 
 impl Document {
@@ -31,9 +31,13 @@ impl Document {
     }
 }
 
+/// A text as it is; what is parsed, as records of the first schema have it, in its shortest form.
 impl From<serde_json::Value> for Document {
     fn from(document: serde_json::Value) -> Self {
-        Self(document.to_string())
+        match document {
+            serde_json::Value::String(text) => Self(text),
+            parsed => Self(parsed.to_string()),
+        }
     }
 }
 
@@ -57,6 +61,8 @@ mod tests {
         assert_eq!(theirs, Document::from(json!({ "Statement": [], "Version": "2012-10-17" })));
         assert_ne!(theirs, Document::from(json!({ "Statement": [], "Version": "2008-10-17" })));
         assert_ne!(Document::new("no policy"), Document::new("no policy "));
+        let parsed: Document = serde_json::from_str(text).unwrap();
+        assert_eq!(parsed, theirs, "as records of the first schema have it");
         let read: Document = serde_json::from_str(&serde_json::to_string(&theirs).unwrap()).unwrap();
         assert_eq!(read.text(), text);
         assert_eq!(read.on_one_line(), r#"{"Statement":[],"Version":"2012-10-17"}"#);

@@ -10,6 +10,7 @@ pub mod key;
 pub mod protocol;
 pub mod record;
 pub mod schedule;
+pub mod schema;
 mod store;
 
 pub use error::LedgerError;

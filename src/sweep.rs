@@ -12,8 +12,9 @@ use crate::policy::Fallback;
 use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, plan_after, plan_for, tell};
 use crate::undo::undo;
 
-/// How many incidents one sweep looks at, at the most; the next minute brings the next.
-pub const MOST: i32 = 25;
+/// How many incidents one sweep asks for: more than it has time for, so that those that fail each time, and stay the longest
+/// overdue, do not keep the others from their turn.
+pub const MOST: i32 = 1_000;
 
 /// The incidents that are due, the longest overdue first.
 ///

@@ -5,7 +5,8 @@
 //! settings in one: each rule is there or not, and one incident's rules come back while another's stay closed.
 
 use super::key::{HoldKey, IncidentId, Placed};
-use super::record::{Lease, SCHEMA};
+use super::record::Lease;
+use super::schema::Schema;
 use crate::change::{Change, Rule, Value};
 use crate::id::{GroupId, Place, VpcId};
 use crate::setting::Setting;
@@ -25,7 +26,7 @@ const PLAN_AGAIN: SignedDuration = SignedDuration::from_secs(3);
 /// A hold that nobody holds stays for a while as an empty record, so that its version never starts again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hold {
-    pub schema: u32,
+    pub schema: Schema,
     pub version: u64,
     pub key: HoldKey,
     pub at: Place,
@@ -135,7 +136,7 @@ impl Hold {
 
     fn unheld(placed: &Placed, now: Timestamp) -> Self {
         Self {
-            schema: SCHEMA,
+            schema: Schema,
             version: 0,
             key: placed.key(),
             at: placed.at.clone(),

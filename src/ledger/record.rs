@@ -2,6 +2,7 @@
 //! default, and `tests/records/` holds one of each shape ever written.
 
 use super::key::{HoldKey, IncidentId};
+use super::schema::Schema;
 use crate::incident::{Incident, Verdict};
 use crate::policy::Fallback;
 use jiff::{SignedDuration, Timestamp};
@@ -9,16 +10,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// The shape that this release writes.
-pub const SCHEMA: u32 = 1;
-
 /// How long a released or closed incident is kept; an open one is kept for ever.
 pub const RETENTION: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// One finding's handling, as the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IncidentRecord {
-    pub schema: u32,
+    pub schema: Schema,
     /// Counts the writes. A write that does not follow the version it read is refused.
     pub version: u64,
     pub id: IncidentId,

@@ -24,6 +24,7 @@ use quell::ledger::key::CounterKey;
 use quell::ledger::protocol::{Claim, Denied, Done, Finish, How, LetGo, Limit, Occasion};
 use quell::ledger::record::{IncidentRecord, Status, Who, Worker};
 use quell::ledger::schedule::Due;
+use quell::ledger::schema::SCHEMA;
 use quell::ledger::{Claimed, Counted, Ledger, LedgerError};
 use quell::plan::Step;
 use quell::setting::{InterfaceGroups, Setting};
@@ -243,23 +244,26 @@ async fn a_limit_lets_only_so_many_through_in_an_hour() {
 #[tokio::test(flavor = "multi_thread")]
 async fn items_that_any_release_wrote_are_read() {
     let (_cloud, ledger, client) = ledger().await;
-    let items = [include_str!("../records/items/1-incident-in-two.json"), include_str!("../records/items/1-hold.json")];
-    for items in items {
-        let items: Vec<BTreeMap<String, BTreeMap<String, String>>> = serde_json::from_str(items).unwrap();
-        for item in items {
-            let value = |value: &BTreeMap<String, String>| match (value.get("S"), value.get("N")) {
-                (Some(text), None) => AttributeValue::S(text.clone()),
-                (None, Some(number)) => AttributeValue::N(number.clone()),
-                other => panic!("{other:?}"),
-            };
-            let item = item.iter().map(|(name, it)| (name.clone(), value(it))).collect();
-            client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+    let read =
+        |name: &str| std::fs::read_to_string(format!("{}/tests/records/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    for schema in 1..=SCHEMA {
+        for items in [format!("items/{schema}-incident-in-two.json"), format!("items/{schema}-hold.json")] {
+            let items: Vec<BTreeMap<String, BTreeMap<String, String>>> = serde_json::from_str(&read(&items)).unwrap();
+            for item in items {
+                let value = |value: &BTreeMap<String, String>| match (value.get("S"), value.get("N")) {
+                    (Some(text), None) => AttributeValue::S(text.clone()),
+                    (None, Some(number)) => AttributeValue::N(number.clone()),
+                    other => panic!("{other:?}"),
+                };
+                let item = item.iter().map(|(name, it)| (name.clone(), value(it))).collect();
+                client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+            }
         }
+        let kept: IncidentRecord = serde_json::from_str(&read(&format!("{schema}-incident-held.json"))).unwrap();
+        assert_eq!(ledger.get(&kept.id).await.unwrap(), kept);
+        let hold: Hold = serde_json::from_str(&read(&format!("{schema}-hold-access-key.json"))).unwrap();
+        assert_eq!(ledger.holds(std::slice::from_ref(&hold.key)).await.unwrap(), [hold]);
     }
-    let kept: IncidentRecord = serde_json::from_str(include_str!("../records/1-incident-held.json")).unwrap();
-    assert_eq!(ledger.get(&kept.id).await.unwrap(), kept);
-    let hold: Hold = serde_json::from_str(include_str!("../records/1-hold-access-key.json")).unwrap();
-    assert_eq!(ledger.holds(std::slice::from_ref(&hold.key)).await.unwrap(), [hold]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -348,7 +352,7 @@ async fn what_is_only_told_is_over_once_it_was() {
 async fn a_record_that_cannot_be_read_hides_no_other() {
     let (_cloud, ledger, client) = ledger().await;
     let record = held(&ledger, 0, true).await;
-    let of_later = [("pk", "incident/111122223333/eu-west-1/of-later"), ("sk", "record"), ("body", "{\"schema\":2}")];
+    let of_later = [("pk", "incident/111122223333/eu-west-1/of-later"), ("sk", "record"), ("body", "{\"schema\":3}")];
     let mut item: HashMap<String, AttributeValue> =
         of_later.map(|(name, text)| (name.to_owned(), AttributeValue::S(text.to_owned()))).into();
     item.insert("version".to_owned(), AttributeValue::N("1".to_owned()));
@@ -356,5 +360,8 @@ async fn a_record_that_cannot_be_read_hides_no_other() {
     let kept = ledger.incidents(false).await.unwrap();
     assert_eq!(kept.records, [record]);
     let why: Vec<String> = kept.unreadable.iter().map(ToString::to_string).collect();
-    assert!(why.len() == 1 && why[0].contains("of-later"), "{why:?}");
+    assert!(
+        why.len() == 1 && why[0].contains("of-later") && why[0].contains("a later release wrote it (schema 3"),
+        "{why:?}"
+    );
 }

@@ -1,7 +1,8 @@
 //! The record that a claim goes on with: what was begun as it was planned, and what is newer of the rest.
 
 use super::super::key::{HoldKey, IncidentId, Placed};
-use super::super::record::{Approval, IncidentRecord, SCHEMA, Status, What};
+use super::super::record::{Approval, IncidentRecord, Status, What};
+use super::super::schema::Schema;
 use super::claim::{Claim, Occasion};
 use super::held_by;
 use crate::change::{Change, Rule, Value};
@@ -17,7 +18,7 @@ const FOUND_LATER: &str = ": found later, and not done, since it is held back to
 
 pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
     IncidentRecord {
-        schema: SCHEMA,
+        schema: Schema,
         version: 0,
         id: IncidentId::of(&claim.incident.finding),
         status: Status::Containing,

@@ -13,7 +13,8 @@ use quell::ledger::key::{IncidentId, Placed};
 use quell::ledger::protocol::{
     Claim, Decided, Done, Finish, LetGo, No, Occasion, Seen, begin_undo, claim, finish, finish_undo, reject, told,
 };
-use quell::ledger::record::{Approval, Entry, IncidentRecord, SCHEMA, What, Who, Worker};
+use quell::ledger::record::{Approval, Entry, IncidentRecord, What, Who, Worker};
+use quell::ledger::schema::SCHEMA;
 use quell::plan::{Limit, Manual, NoSteps, Plan, Step};
 use quell::policy::{Decision, Fallback, Refusal, Response};
 use quell::setting::{
