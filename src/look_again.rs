@@ -21,7 +21,7 @@ use crate::observed::KillSwitch;
 use crate::plan::Plan;
 use crate::policy::Response;
 use crate::respond::{Ending, Quiet, Responder, Run, cloud_at};
-use crate::setting::{Principal, Setting, quarantine_groups};
+use crate::setting::{InlinePolicy, Principal, Setting, owner_of, quarantine_groups};
 use futures_util::future::{join, join_all};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +31,8 @@ enum Found {
     Nothing,
     /// It no longer exists.
     Gone(Change, CloudError),
+    /// Whoever it belongs to has another name by now, in words.
+    Renamed(Change, String),
     /// As it should be.
     Kept(Change),
     /// Somebody set it to something else.
@@ -88,6 +90,9 @@ pub async fn look_again(
                 results.insert(hold.key.clone(), StepResult::new(change, Outcome::Changed));
             }
             Found::Open(found) => open.push(*found),
+            Found::Renamed(change, why) => {
+                results.insert(hold.key.clone(), StepResult::new(change, Outcome::Failed { why, transient: false }));
+            }
             Found::Unread(change, error) => {
                 let outcome = unread(&error, known.is_some_and(|it| it.outcome.held_when_read()));
                 results.insert(hold.key.clone(), StepResult::new(change, outcome));
@@ -144,9 +149,31 @@ async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
             None => Found::Kept(change),
             Some(change) => Found::Open(Box::new(Open { cloud, hold, change })),
         },
-        Err(error) if error.kind == Kind::Gone => Found::Gone(change, error),
+        Err(error) if error.kind == Kind::Gone => match renamed(&cloud, &record.incident, &change.setting).await {
+            Some(why) => Found::Renamed(change, why),
+            None => Found::Gone(change, error),
+        },
         Err(error) => Found::Unread(change, error),
     }
+}
+
+/// Whether the user whose policy is not found has another name by now, in words: whoever has a key of theirs that the
+/// incident is about. A key is found under every name.
+pub async fn renamed(cloud: &Cloud, incident: &Incident, setting: &Setting) -> Option<String> {
+    let Setting::InlinePolicy(InlinePolicy { principal: Principal::User(user), name }) = setting else { return None };
+    let steps = incident.parts.iter().flat_map(|part| part.plan.steps());
+    for step in steps {
+        let Setting::AccessKeyStatus(of) = &step.change.setting else { continue };
+        if of.user != *user {
+            continue;
+        }
+        if let Ok(Some(now)) = owner_of(cloud, &of.key).await.map(|owner| owner.filter(|owner| owner != user)) {
+            return Some(format!(
+                "user {user} is called {now} now: policy {name} is for people to look after under that name"
+            ));
+        }
+    }
+    None
 }
 
 /// A user keeps keys and policies under another name (`UpdateUser`); nothing else that is held can get one.

@@ -126,7 +126,19 @@ async fn once(responder: &Responder, finding: Finding, run: &Run) -> Ending {
         // Nothing could tell its record from another's; the guards let nothing be done about it.
         return Ending::Tell(Box::new(Story::unrecorded(incident)));
     }
+    if let Some(until) = unsettled(&incident, &seen) {
+        let why = format!("what was just given back may not be seen yet: not before {until}");
+        return Ending::ComeAgain { why, until: Some(until) };
+    }
     claim(responder, run, incident, Occasion::Delivery, seen).await
+}
+
+/// Until when there may be something to do though nothing is seen of it: what was given back moments ago AWS may still show
+/// as it was.
+fn unsettled(incident: &Incident, foreseen: &Foreseen) -> Option<Timestamp> {
+    let is_nothing = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NothingToDo(_)));
+    let settled = foreseen.seen.holds.values().filter_map(|hold| hold.given_back?.checked_add(hold::SETTLES).ok());
+    incident.parts.iter().any(is_nothing).then(|| settled.filter(|until| *until > clock::now()).max())?
 }
 
 /// Reads, beside looking, what the claim will probably meet in the ledger. Nothing depends on it but a round trip: where

@@ -8,7 +8,7 @@ mod quarantine_group;
 mod requests;
 pub mod rules;
 
-pub use access_key_status::{AccessKeyStatus, status_of};
+pub use access_key_status::{AccessKeyStatus, owner_of, status_of};
 pub use ingress_rules::IngressRules;
 pub use inline_policy::{InlinePolicy, Principal, policy_of};
 pub use interface_groups::{InterfaceGroups, groups_of};

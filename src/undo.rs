@@ -11,14 +11,19 @@ use crate::ledger::hold::{GiveBack, Hold, Release, SETTLES, give_back};
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{Done, LetGo, NoUndo, held_by};
 use crate::ledger::record::{IncidentRecord, Who};
-use crate::look_again::known_group;
+use crate::look_again::{known_group, renamed};
 use crate::respond::{Ending, Responder, Run, Story, cloud_at, tell};
 use crate::setting::Setting;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// How often to decide again where another run wrote the hold in between.
 const TRIES: usize = 5;
+
+/// What must be left after waiting until a setting has settled, to write it back.
+const ENOUGH: Duration = Duration::from_secs(3);
 
 /// The most that is told of what somebody says to be. An ARN of an assumed role has at most 170 characters.
 const SAID: usize = 180;
@@ -44,8 +49,13 @@ pub async fn undo(
         done.push(Done { key, became, writes });
     }
     let settings = names(&record);
-    let is_last = record.is_last_try();
-    let returned = done.iter().map(|done| returned(done, settings.get(&done.key), is_last)).collect();
+    let then = match (record.is_last_try(), &record.undo) {
+        (false, _) => "tried again",
+        // What was for a time ends later.
+        (true, Some(undo)) if undo.who == Who::Sweep => "tried again in an hour",
+        (true, _) => "not tried again",
+    };
+    let returned = done.iter().map(|done| returned(done, settings.get(&done.key), then)).collect();
     let others = record.holds.iter().filter(|held| !done.iter().any(|done| done.key == **held)).count();
     let news = News::GivenBack { by: by(&record, run), settings: returned, others };
     match responder.ledger.finish_undo(&record, &run.worker, &done, &news, clock::now()).await {
@@ -165,8 +175,15 @@ async fn try_let_go(
             };
             match responder.ledger.swap_hold(marked, now).await? {
                 Ok(marked) => {
-                    let is_young = hold.touched.checked_add(SETTLES).is_ok_and(|settled| now < settled);
-                    back(responder, run, record, marked, is_young, writes).await
+                    let changed = record.contained.map_or(hold.touched, |contained| contained.max(hold.touched));
+                    let settled = changed.saturating_add(SETTLES).unwrap_or(Timestamp::MAX);
+                    let became = back(responder, run, record, &marked, settled, writes).await?;
+                    if became.as_ref().is_some_and(|became| !became.is_over()) {
+                        // Nothing more is written now. If that cannot be said, others wait until our lease ends.
+                        let now = clock::now();
+                        responder.ledger.swap_hold(marked.unmarked(&record.id, now), now).await.ok();
+                    }
+                    Ok(became)
                 }
                 Err(_) => Ok(None),
             }
@@ -174,21 +191,20 @@ async fn try_let_go(
     }
 }
 
-/// Writes the setting back, and reads it back. The hold is ours to write until our lease ends. Of one that is young AWS may
-/// still show what it was before we changed it: it is written whatever is read.
+/// Writes the setting back, and reads it back. The hold is ours to write until our lease ends.
 async fn back(
     responder: &Responder,
     run: &Run,
     record: &IncidentRecord,
-    hold: Hold,
-    is_young: bool,
+    hold: &Hold,
+    settled: Timestamp,
     writes: &mut Vec<String>,
 ) -> Result<Option<LetGo>, LedgerError> {
     let cloud = match cloud_at(responder, &hold.at, &record.incident.finding, run.until).await {
         Ok(cloud) => cloud,
         Err(error) => return Ok(Some(not_back(&error))),
     };
-    let hold = match known_group(&cloud, &hold).await {
+    let hold = match known_group(&cloud, hold).await {
         Ok(hold) => hold,
         Err(error) => return Ok(Some(not_back(&error))),
     };
@@ -197,25 +213,42 @@ async fn back(
         Release::KeptBy(others) => return left(responder, &hold, record, LetGo::KeptBy(others)).await,
         Release::NotHeld | Release::Wait { .. } => return Ok(None),
     };
-    let found = match change.setting.adjust().read(&cloud, &change).await {
+    let found = match read(&cloud, &change, settled, run.until).await {
         Ok(found) => found,
-        Err(error) if error.kind == Kind::Gone => return left(responder, &hold, record, LetGo::Gone).await,
+        Err(error) if error.kind == Kind::Gone => {
+            return match renamed(&cloud, &record.incident, &change.setting).await {
+                Some(why) => Ok(Some(LetGo::Refused { why })),
+                None => left(responder, &hold, record, LetGo::Gone).await,
+            };
+        }
         Err(error) => return Ok(Some(not_back(&error))),
     };
     let became = match give_back(&change, &found) {
-        GiveBack::Already if is_young && !change.is_already_so() => written_back(&cloud, change, run, writes).await,
         GiveBack::Already => LetGo::WasBack,
         GiveBack::Drifted => LetGo::Drifted { found },
-        GiveBack::Write(now) => {
-            let from = if is_young { change.from } else { now.from };
-            written_back(&cloud, Change { from, ..now }, run, writes).await
-        }
+        GiveBack::Write(change) => written_back(&cloud, change, run, writes).await,
         GiveBack::WriteBut { change, rules } => {
             let became = written_back(&cloud, change, run, writes).await;
             if became == LetGo::GivenBack { LetGo::GivenBackBut { rules } } else { became }
         }
     };
     if became.is_over() { left(responder, &hold, record, became).await } else { Ok(Some(became)) }
+}
+
+/// What the setting is now. What was changed moments ago AWS may still show as it was before: what is not as we left it is
+/// read once more when that has settled.
+async fn read(cloud: &Cloud, change: &Change, settled: Timestamp, until: Instant) -> Result<Value, CloudError> {
+    let setting = change.setting.adjust();
+    let found = setting.read(cloud, change).await;
+    let wait = Duration::try_from(settled.duration_since(clock::now())).unwrap_or_default();
+    if wait.is_zero() || found.as_ref().is_ok_and(|found| *found == change.from) {
+        return found;
+    }
+    if Instant::now() + wait + ENOUGH > until {
+        return Err(CloudError::out_of_time("waiting until AWS shows what was just changed"));
+    }
+    tokio::time::sleep(wait).await;
+    setting.read(cloud, change).await
 }
 
 async fn written_back(cloud: &Cloud, change: Change, run: &Run, writes: &mut Vec<String>) -> LetGo {
@@ -259,7 +292,7 @@ pub fn not_exactly(back: &Change) -> Option<&'static str> {
     }
 }
 
-fn returned(done: &Done, setting: Option<&Setting>, is_last: bool) -> Returned {
+fn returned(done: &Done, setting: Option<&Setting>, then: &str) -> Returned {
     let Done { key, became, writes: _ } = done;
     let said = match became {
         LetGo::GivenBack if matches!(setting, Some(Setting::IngressRules(_))) => {
@@ -277,8 +310,7 @@ fn returned(done: &Done, setting: Option<&Setting>, is_last: bool) -> Returned {
             format!("given back but for {rules}: somebody closed a part of that, and it would open it again")
         }
         LetGo::Refused { why } => format!("still held, refused: {why}"),
-        LetGo::Failed { why } if is_last => format!("still held, and not tried again: {why}"),
-        LetGo::Failed { why } => format!("still held, tried again: {why}"),
+        LetGo::Failed { why } => format!("still held, {then}: {why}"),
     };
     let is_back = match became {
         LetGo::GivenBack | LetGo::WasBack | LetGo::Gone => true,

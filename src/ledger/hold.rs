@@ -37,9 +37,6 @@ pub struct Hold {
     pub holders: Vec<Holder>,
     /// Somebody is about to write the setting back.
     pub giving_back: Option<GivingBack>,
-    /// Until when those who joined may still write what they planned.
-    #[serde(default)]
-    pub busy: Option<Timestamp>,
     /// When it was last given back.
     #[serde(default)]
     pub given_back: Option<Timestamp>,
@@ -52,6 +49,9 @@ pub struct Holder {
     pub incident: IncidentId,
     pub from: Value,
     pub to: Value,
+    /// Until when it may still write what it planned, where others must know that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<Timestamp>,
 }
 
 /// Which incident lets go, and until when it may write.
@@ -103,7 +103,8 @@ impl Hold {
         now: Timestamp,
     ) -> Result<Self, Timestamp> {
         let Change { setting, from, to } = placed.change.clone();
-        let holder = Holder { incident: by.clone(), from, to };
+        let busy = matches!(setting, Setting::IngressRules(_)).then_some(until);
+        let holder = Holder { incident: by.clone(), from, to, busy };
         let mut hold = match seen {
             Some(hold) => hold.clone(),
             None => Self::unheld(placed, now),
@@ -126,7 +127,6 @@ impl Hold {
             return Err(again);
         }
         hold.learn(&holder);
-        hold.busy = hold.busy.max(Some(until));
         match hold.holders.iter_mut().find(|known| known.incident == *by) {
             Some(known) => known.again(&holder),
             None => hold.holders.push(holder),
@@ -144,7 +144,6 @@ impl Hold {
             original: placed.change.from.clone(),
             holders: Vec::new(),
             giving_back: None,
-            busy: None,
             given_back: None,
             touched: now,
         }
@@ -153,15 +152,14 @@ impl Hold {
     /// When to plan again, where the plan was made on a rule that another incident has replaced since: both would open what
     /// the other closes.
     fn in_the_way_of(&self, new: &Holder, now: Timestamp) -> Option<Timestamp> {
-        // Later, what is there is what somebody has left there.
-        if self.busy.is_none_or(|until| until <= now) {
-            return None;
-        }
         let closes = |holder: &Holder, rule: &Rule| only_in(&holder.from, &holder.to).contains(rule);
         let is_known = self.holders.iter().any(|holder| holder.incident == new.incident);
         let differs = |other: &&Holder| only_in(&other.to, &other.from) != only_in(&new.to, &new.from);
         let closed = only_in(&new.from, &new.to);
-        let clash = self.holders.iter().filter(differs).any(|other| closed.iter().any(|rule| closes(other, rule)));
+        // Later, what is there is what somebody has left there.
+        let is_busy = |other: &&Holder| other.busy.is_some_and(|until| now < until);
+        let mut others = self.holders.iter().filter(is_busy).filter(differs);
+        let clash = others.any(|other| closed.iter().any(|rule| closes(other, rule)));
         (clash && !is_known).then(|| now.saturating_add(PLAN_AGAIN).unwrap_or(Timestamp::MAX))
     }
 
@@ -235,14 +233,36 @@ impl Hold {
         })
     }
 
-    /// What of a holder's change is wanted: another may close a rule that it opens, or a part of that.
+    /// What of a holder's change is wanted: another may close a rule that it opens, or a part of that. Whoever closes a rule
+    /// that others close too opens all that is to stay open of it: the others may have opened theirs before somebody put the
+    /// rule back, or not have come to it.
     #[must_use]
     pub fn wanted_of(&self, change: &Change) -> Change {
-        let to = match (&change.to, self.wanted()) {
-            (Value::Rules(to), Value::Rules(wanted)) => Value::Rules(to.intersection(&wanted).cloned().collect()),
-            (to, _) => to.clone(),
+        let to = match (&change.from, &change.to, self.wanted()) {
+            (Value::Rules(from), Value::Rules(to), Value::Rules(wanted)) => {
+                let closed = from - to;
+                let known = rules(&self.original);
+                let is_part = |rule: &Rule| {
+                    !known.is_some_and(|known| known.contains(rule)) && closed.iter().any(|wide| rule.is_within(wide))
+                };
+                Value::Rules(wanted.into_iter().filter(|rule| to.contains(rule) || is_part(rule)).collect())
+            }
+            (_, to, _) => to.clone(),
         };
         Change { to, ..change.clone() }
+    }
+
+    /// The rules that `incident` closes though others hold them closed who are not at it, and which incidents those are.
+    #[must_use]
+    pub fn open_though_held(&self, incident: &IncidentId, change: &Change) -> Vec<(Rule, IncidentId)> {
+        let closed = only_in(&change.from, &change.to);
+        let others = self.holders.iter().filter(|other| other.incident != *incident && other.busy.is_none());
+        others
+            .flat_map(|other| {
+                let both = only_in(&other.from, &other.to).into_iter().filter(|rule| closed.contains(rule));
+                both.map(|rule| (rule, other.incident.clone())).collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     /// What it takes that `incident` lets go.
@@ -272,6 +292,21 @@ impl Hold {
     pub fn marked(&self, incident: &IncidentId, lease: &Lease, now: Timestamp) -> Option<Self> {
         let giving_back = Some(GivingBack { incident: incident.clone(), until: lease.until });
         lease.is_alive(now).then(|| Self { giving_back, ..self.clone() }.touched(now))
+    }
+
+    /// The hold without that mark: nothing more is written back for now.
+    #[must_use]
+    pub fn unmarked(&self, incident: &IncidentId, now: Timestamp) -> Self {
+        let giving_back = self.giving_back.clone().filter(|giving| giving.incident != *incident);
+        Self { giving_back, ..self.clone() }.touched(now)
+    }
+
+    /// The hold after `incident` wrote what it had planned, or gave up. None if that is known.
+    #[must_use]
+    pub fn rested(&self, incident: &IncidentId, now: Timestamp) -> Option<Self> {
+        let mut hold = self.clone();
+        hold.holders.iter_mut().find(|holder| holder.incident == *incident)?.busy.take()?;
+        Some(hold.touched(now))
     }
 
     /// The hold after `incident` gave the setting back, or left it to others. What another incident has built on goes over
@@ -359,9 +394,12 @@ impl Holder {
         if let (Value::Rules(from), Value::Rules(to), Value::Rules(new_from), Value::Rules(new_to)) = rules {
             // What the first plan had opened may be what the second closes.
             from.extend(new_from.iter().cloned());
-            let kept = to.difference(new_from).chain(new_to).cloned().collect();
-            *to = kept;
+            let kept: BTreeSet<Rule> = to.difference(new_from).cloned().collect();
+            // A plan that was narrowed to what others leave open has parts of what is its own.
+            let more = new_to.iter().filter(|rule| !kept.iter().any(|own| rule.is_within(own)));
+            *to = kept.iter().chain(more).cloned().collect();
         }
+        self.busy = new.busy;
     }
 }
 

@@ -13,6 +13,9 @@ const DAY: i64 = 24 * HOUR;
 /// Runs that something transient ended, until we stop and say so.
 const ENOUGH: u32 = 12;
 
+/// Of giving back a part: while that is tried, nobody looks after the rest.
+const ENOUGH_OF_A_PART: u32 = 3;
+
 /// What the sweep does about an incident that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Due {
@@ -82,13 +85,20 @@ impl IncidentRecord {
     /// Whether the try under way is the last, should it fail as well.
     #[must_use]
     pub fn is_last_try(&self) -> bool {
-        self.failures + 1 >= ENOUGH
+        self.failures + 1 >= self.tries()
     }
 
     /// Whether trying again has been tried often enough.
     #[must_use]
     pub fn is_given_up(&self) -> bool {
-        self.failures >= ENOUGH
+        self.failures >= self.tries()
+    }
+
+    fn tries(&self) -> u32 {
+        match &self.undo {
+            Some(undo) if !undo.whole => ENOUGH_OF_A_PART,
+            Some(_) | None => ENOUGH,
+        }
     }
 }
 

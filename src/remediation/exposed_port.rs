@@ -37,9 +37,10 @@ pub const REMEDIATION: Remediation = Remediation {
     plan,
 };
 
-const RESIDUAL: [&str; 2] = [
+const RESIDUAL: [&str; 3] = [
     "Connections that are open already live on, an attacker's who has got in among them.",
     "Networks that have rules of their own, other groups and prefix lists still reach the port.",
+    "Whoever may change security groups can open the port by another rule: looks watch the rules that were closed.",
 ];
 
 /// A network wider than any that one organisation holds is the world.

@@ -3,16 +3,16 @@
 use super::{Adjust, Requests, Writing, Written, wrong_value};
 use crate::aws::Cloud;
 use crate::change::{Change, KeyStatus, Value};
-use crate::cloud_error::CloudError;
+use crate::cloud_error::{CloudError, Kind};
 use crate::id::{AccessKeyId, UserName};
 use aws_sdk_iam::types::StatusType;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-pub const PERMISSIONS: &[&str] = &["iam:ListAccessKeys", "iam:UpdateAccessKey"];
+pub const PERMISSIONS: &[&str] = &["iam:GetAccessKeyLastUsed", "iam:ListAccessKeys", "iam:UpdateAccessKey"];
 
-/// The status of `key`, which belongs to `user`.
+/// The status of `key`, which belongs to `user`, or to whatever that user is called by now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessKeyStatus {
     pub user: UserName,
@@ -28,9 +28,17 @@ impl fmt::Display for AccessKeyStatus {
 impl Adjust for AccessKeyStatus {
     fn read<'a>(&'a self, cloud: &'a Cloud, _: &'a Change) -> BoxFuture<'a, Result<Value, CloudError>> {
         Box::pin(async move {
-            match status_of(cloud, &self.user, &self.key).await? {
-                Some(status) => Ok(Value::Status(status)),
-                None => Err(CloudError::gone("iam:ListAccessKeys", self)),
+            let found = match status_of(cloud, &self.user, &self.key).await {
+                Ok(None) => Err(CloudError::gone("iam:ListAccessKeys", self)),
+                Ok(Some(status)) => Ok(status),
+                Err(error) => Err(error),
+            };
+            match found {
+                Err(error) if error.kind == Kind::Gone => {
+                    let Some(user) = self.other_owner(cloud).await? else { return Err(error) };
+                    status_of(cloud, &user, &self.key).await?.map(Value::Status).ok_or(error)
+                }
+                found => found.map(Value::Status),
             }
         })
     }
@@ -45,9 +53,18 @@ impl Adjust for AccessKeyStatus {
                 KeyStatus::Active => StatusType::Active,
                 KeyStatus::Inactive => StatusType::Inactive,
             };
-            let call = cloud.iam.update_access_key().user_name(self.user.as_str());
-            let call = call.access_key_id(self.key.as_str()).status(status);
-            requests.send("iam:UpdateAccessKey", call.send()).await?;
+            let update = async |user: &UserName| {
+                let call = cloud.iam.update_access_key().user_name(user.as_str());
+                let call = call.access_key_id(self.key.as_str()).status(status.clone());
+                requests.send("iam:UpdateAccessKey", call.send()).await
+            };
+            match update(&self.user).await {
+                Err(error) if error.kind == Kind::Gone => {
+                    let Some(user) = self.other_owner(cloud).await? else { return Err(error) };
+                    update(&user).await?;
+                }
+                done => drop(done?),
+            }
             Ok(Written::Done)
         })
     }
@@ -56,6 +73,23 @@ impl Adjust for AccessKeyStatus {
         let Value::Status(status) = &change.to else { return Vec::new() };
         let Self { user, key } = self;
         vec![format!("aws iam update-access-key --user-name {user} --access-key-id {key} --status {status:?}")]
+    }
+}
+
+impl AccessKeyStatus {
+    /// Who has the key, if it is another user: somebody renamed the one who had it (`UpdateUser`).
+    async fn other_owner(&self, cloud: &Cloud) -> Result<Option<UserName>, CloudError> {
+        Ok(owner_of(cloud, &self.key).await?.filter(|user| *user != self.user))
+    }
+}
+
+/// The user who has the key; none where no user of the account has it.
+pub async fn owner_of(cloud: &Cloud, key: &AccessKeyId) -> Result<Option<UserName>, CloudError> {
+    let sent = cloud.iam.get_access_key_last_used().access_key_id(key.as_str()).send().await;
+    match sent.map_err(|error| CloudError::new("iam:GetAccessKeyLastUsed", &error)) {
+        Ok(answer) => Ok(answer.user_name().and_then(|user| UserName::try_from(user).ok())),
+        Err(error) if error.kind == Kind::Gone => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

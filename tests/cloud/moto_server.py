@@ -21,6 +21,19 @@ def create_user_with_aws_id(self, *arguments, **named):
 # A user's unique id in AWS's form; moto's are random lower-case letters.
 iam.User.__init__ = create_user_with_aws_id
 
+# A key goes with its user when that one is renamed; moto's keys keep the name that they were made with.
+update_user = iam.IAMBackend.update_user
+
+
+def update_user_and_keys(self, user_name, new_path=None, new_user_name=None):
+    update_user(self, user_name, new_path, new_user_name)
+    if new_user_name:
+        for key in self.users[new_user_name].access_keys:
+            key.user_name = new_user_name
+
+
+iam.IAMBackend.update_user = update_user_and_keys
+
 # 60 rules of a group is what AWS allows at first; a team may ask for up to 1,000.
 count_rules = security_groups.SecurityGroupBackend._verify_group_will_respect_rule_count_limit
 

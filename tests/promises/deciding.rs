@@ -1,5 +1,6 @@
 //! What waits for a person is decided by a person, or by the time that the rule gives them; and it is known by whom.
 
+use crate::attacker::quarantine_groups;
 use crate::cloud::{REGION, Refusal};
 use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, refuse, rule, without_the_instance};
 use crate::one_group::OF_BATCH;
@@ -342,9 +343,11 @@ async fn the_end_of_what_was_for_a_time_leaves_the_rest_to_whoever_decides() {
 
     quell.cloud.forget_calls();
     let approved = quell.approve(GROUP_ID, 1, 2 * HOUR).await;
-    assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
+    assert_eq!(approved["ok"]["verdict"], "partial", "{approved}");
     assert!(quell.email().contains("lowered to approve: 1 other thing would stop"), "{}", quell.email());
-    assert!(!quell.email().contains("held back to"), "{}", quell.email());
+    assert!(quell.email().contains("it was contained for a time, which is over"), "{}", quell.email());
+    let contained = quell.changes(&before, &quell.cloud.world().await);
+    assert!(contained.len() == 2 && contained.iter().all(|change| change.contains("ann")), "{contained:?}");
     // What was approved has the rule's time from then on.
     quell.cloud.forget_calls();
     for later in [2 * HOUR + 70, 3 * HOUR - 60] {
@@ -450,4 +453,45 @@ async fn each_remediation_has_a_limit_of_its_own_also_where_the_policy_names_non
     assert!(quell.email().contains(said), "{}", quell.email());
     let event = quell.event(&read("port_probe"));
     assert_eq!(verdict(&quell.handle(event, 400).await), "contained", "another remediation has its own");
+}
+
+#[tokio::test]
+async fn what_was_for_a_time_and_goes_on_is_contained_again_though_the_rest_waits() {
+    let policy = CONTAIN.replace("response", "max_blast = 0\nexpires = '1h'\nresponse");
+    let quell = Rehearsal::of(&policy).await;
+    let before = quell.cloud.world().await;
+    let sequence = but("attack_sequence", &[GROUP]);
+    assert_eq!(verdict(&quell.deliver(&sequence).await), "partial", "{}", quell.email());
+    quell.tick(HOUR + 60).await.ok();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    let again = quell.handle(quell.event(&newer(&sequence)), HOUR + 600).await;
+    assert_eq!(verdict(&again), "partial", "{}", quell.email());
+    let contained = quell.changes(&before, &quell.cloud.world().await);
+    assert!(!contained.is_empty() && !contained.iter().any(|change| change.contains("ann")), "{contained:?}");
+    quell.tick(2 * HOUR + 700).await.ok();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "it has its own hour: {}", quell.email());
+}
+
+/// An attacker may keep a quarantine group in use, so that it cannot be deleted.
+#[tokio::test]
+async fn what_cannot_be_ended_keeps_nobody_from_looking_after_the_rest() {
+    let policy = CONTAIN.replace("response", "max_blast = 0\nexpires = '1h'\nresponse");
+    let quell = Rehearsal::of(&policy).await;
+    let sequence = but("attack_sequence", &[GROUP]);
+    assert_eq!(verdict(&quell.deliver(&sequence).await), "partial", "{}", quell.email());
+    assert_eq!(quell.approve(GROUP_ID, 1, HOUR / 2).await["ok"]["verdict"], "contained");
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let group = quarantine_groups(&quell).await.remove(0);
+    let subnet = quell.account.real("subnet-0a1b2c3d4e5f60020");
+    ec2.call("CreateNetworkInterface", &[("SubnetId", subnet), ("SecurityGroupId.1", &group)]).await;
+    for later in [60, 130, 260] {
+        quell.tick(HOUR + later).await.ok();
+    }
+    assert!(quell.email().contains("still held, tried again in an hour"), "{}", quell.email());
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+    quell.cloud.forget_calls();
+    quell.handle(quell.event(&newer(&sequence)), HOUR + 400).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED AGAIN"], "{}", quell.email());
+    iam.call("GetUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
 }

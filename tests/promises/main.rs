@@ -4,6 +4,7 @@
 mod cloud;
 
 mod attacker;
+mod by_hand;
 mod cloud_instrument;
 mod containment;
 mod corpus;

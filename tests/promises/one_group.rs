@@ -1,13 +1,14 @@
 //! Several findings, or several states of one, want something of the same security group.
 
 use crate::attacker::{Attacker, tcp};
-use crate::cloud::{Call, Fault, Rule, breakpoint};
+use crate::cloud::{Call, Fault, Refusal, Rule, breakpoint};
 use crate::looking_after::rule;
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
 use crate::taking_back::verdict;
 use serde_json::Value;
+use std::time::Duration;
 
 /// The probed instance is the one whose group opens tcp 20-30 to the world in one rule.
 pub const OF_BATCH: [(&str, &str); 4] = [
@@ -18,6 +19,8 @@ pub const OF_BATCH: [(&str, &str); 4] = [
 ];
 const ID: &str = "f351532bafcc77f8c3301b51d22f8d61";
 const OTHER_ID: &str = "f351532bafcc77f8c3301b51d22f8d62";
+/// So long one of AWS's servers may not know what another does.
+pub const SEVERAL_SECONDS: Duration = Duration::from_secs(6);
 
 fn probe_of(port: &str, id: &str) -> String {
     but("port_probe", &[&OF_BATCH[..], &[("\"port\": 22", &format!("\"port\": {port}")), (ID, id)]].concat())
@@ -97,7 +100,7 @@ async fn what_crashed_before_it_closed_a_port_opens_none_that_another_closed_mea
     quell.cloud.heal();
     // By now nobody waits for the first; what both leave open is less than what each does.
     assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 65).await), "contained");
-    assert_eq!(open(&quell).await, [(26, 30)]);
+    assert_eq!(open(&quell).await, [(20, 21), (26, 30)]);
     quell.tick(130).await.ok();
     assert_eq!(open(&quell).await, [(20, 21), (26, 30)], "{}", quell.email());
     quell.cloud.forget_calls();
@@ -263,4 +266,91 @@ async fn the_other_rules_of_a_group_come_back_where_a_person_closed_a_part_of_on
     assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
     assert_eq!(open(&quell).await, [(22, 22), (23, 30)], "{}", quell.email());
     assert!(quell.email().contains("given back but for tcp 20-30 from 0.0.0.0/0"), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn a_rule_that_somebody_put_back_is_closed_by_the_next_finding_and_comes_back_with_the_last_undo() {
+    for order in [[ID, OTHER_ID], [OTHER_ID, ID]] {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let before = quell.cloud.world().await;
+        assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+        for later in [6, 16, 61] {
+            quell.tick(later).await.ok();
+        }
+        Attacker::before(&quell).await.open_network(&quell).await;
+        assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 120).await), "contained");
+        assert_eq!(open(&quell).await, [(20, 21), (26, 30)], "what both leave open");
+        assert!(quell.email().contains("somebody opened it again"), "{}", quell.email());
+        for (id, later) in [(order[0], 200), (order[1], 300)] {
+            assert_eq!(quell.order_about("undo", id, later).await["ok"]["verdict"], "released", "{}", quell.email());
+        }
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_crashed_before_it_closed_a_port_is_given_back_before_it_was_gone_on_with() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let (pause, reached) = breakpoint();
+    quell.cloud.inject(Rule::on("AuthorizeSecurityGroupIngress", Fault::PauseBefore(pause)));
+    assert!(quell.handle_until(quell.event(&probe_of("22", ID)), 0, reached).await);
+    quell.cloud.heal();
+    assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 65).await), "contained");
+    for (id, later) in [(ID, 80), (OTHER_ID, 100)] {
+        assert_eq!(quell.order_about("undo", id, later).await["ok"]["verdict"], "released", "{}", quell.email());
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+/// AWS's servers do not all know yet of what the first undo gave back.
+#[tokio::test]
+async fn an_undo_right_after_anothers_closes_nothing_that_came_back() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let group = quell.account.real("sg-0c1b2c3d4e5f60030");
+    let world = [("IpPermissions.1.IpRanges.1.CidrIp", "0.0.0.0/0"), ("IpPermissions.1.IpRanges.1.Description", "web")];
+    ec2.call("AuthorizeSecurityGroupIngress", &tcp(group, ["80", "80"], world)).await;
+    let before = quell.cloud.world().await;
+    for (port, id) in [("22", ID), ("80", OTHER_ID)] {
+        assert_eq!(verdict(&quell.deliver(&probe_of(port, id)).await), "contained");
+    }
+    quell.cloud.settle();
+    quell.order_about("undo", OTHER_ID, 100).await;
+    quell.cloud.inject(Rule::on("ec2:DescribeSecurityGroupRules", Fault::Stale(SEVERAL_SECONDS)));
+    quell.order_about("undo", ID, 101).await;
+    quell.cloud.heal();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+}
+
+#[tokio::test]
+async fn a_finding_right_after_an_undo_is_not_told_that_there_is_nothing_to_do() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    quell.cloud.settle();
+    quell.order_about("undo", ID, 100).await;
+    quell.cloud.inject(Rule::on("ec2:DescribeSecurityGroupRules", Fault::Stale(SEVERAL_SECONDS)).times(1));
+    let answer = quell.handle(quell.event(&probe_of("22", OTHER_ID)), 101).await;
+    quell.cloud.heal();
+    assert_eq!(verdict(&answer), "contained", "{}", quell.email());
+    assert_eq!(open(&quell).await, [(20, 21), (23, 30)]);
+}
+
+#[tokio::test]
+async fn whoever_wrote_what_it_planned_is_waited_for_no_longer() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let groups = || "ec2:AuthorizeSecurityGroupIngress";
+    quell.cloud.inject(Rule::on(groups(), Fault::Refuse(Refusal::Unavailable)).nth(1).times(4));
+    let failed = quell.deliver(&probe_of("22", ID)).await;
+    assert!(failed.is_err(), "{failed:?} {}", quell.email());
+    quell.cloud.heal();
+    // Both plans are made on the same rule, and the first is over, if only for now.
+    assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 1).await), "contained");
+    quell.tick(100).await.ok();
+    assert_eq!(open(&quell).await, [(20, 21), (26, 30)], "{}", quell.email());
+    for (id, later) in [(ID, 200), (OTHER_ID, 300)] {
+        quell.order_about("undo", id, later).await;
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
 }

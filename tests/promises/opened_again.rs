@@ -143,3 +143,42 @@ async fn whoever_deletes_the_user_is_no_attacker() {
     assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
     assert!(quell.email().contains("no longer exists"), "{}", quell.email());
 }
+
+/// `UpdateUser` takes keys and policies along.
+#[tokio::test]
+async fn renaming_the_user_lets_no_attacker_out() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
+    iam.call("UpdateUser", &[("UserName", "ann"), ("NewUserName", "bob")]).await;
+    iam.call("UpdateAccessKey", &[("UserName", "bob"), ("AccessKeyId", key), ("Status", "Active")]).await;
+    iam.attempt("DeleteUserPolicy", &[("UserName", "bob"), ("PolicyName", "QuellQuarantine")]).await.ok();
+    quell.cloud.forget_calls();
+    for later in [6, 70, 140] {
+        quell.tick(later).await.ok();
+    }
+    let keys = iam.call("ListAccessKeys", &[("UserName", "bob")]).await.to_string();
+    assert!(keys.contains("Inactive"), "the key is contained again under the new name: {keys}");
+    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"], "and people hear of it once: {}", quell.email());
+    let said = "user ann is called bob now: policy QuellQuarantine is for people to look after under that name";
+    assert!(quell.email().contains(said) && quell.email().contains("Somebody had set it back"), "{}", quell.email());
+    // The next state of the finding finds the new name.
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&read(KEY))), 200).await), "partial", "{}", quell.email());
+    iam.call("GetUserPolicy", &[("UserName", "bob"), ("PolicyName", "QuellQuarantine")]).await;
+    iam.call("UpdateUser", &[("UserName", "bob"), ("NewUserName", "ann")]).await;
+    assert_eq!(quell.order_about("undo", KEY_ID, 300).await["ok"]["verdict"], "released", "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn undo_does_not_call_a_renamed_user_gone() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    iam.call("UpdateUser", &[("UserName", "ann"), ("NewUserName", "bob")]).await;
+    let undone = quell.order_about("undo", KEY_ID, 100).await;
+    assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
+    assert!(quell.email().contains("still held, refused: user ann is called bob now"), "{}", quell.email());
+}

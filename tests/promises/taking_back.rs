@@ -1,8 +1,9 @@
 //! Whatever was contained can be taken back, and then all is as it was.
 
-use crate::attacker::quarantine_groups;
+use crate::attacker::{Attacker, quarantine_groups};
 use crate::cloud::{Fault, Refusal, Rule, breakpoint};
 use crate::crash::scene::{self, Scene};
+use crate::one_group::SEVERAL_SECONDS;
 use crate::rehearsal::{Rehearsal, incident_in};
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
@@ -356,6 +357,46 @@ async fn what_is_done_and_people_could_not_be_told_of_is_answered_as_that() {
     quell.cloud.forget_calls();
     quell.tick(120).await.ok();
     assert_eq!(quell.verdicts(), ["RELEASED"], "{}", quell.email());
+}
+
+/// What is contained, then contained again after an attacker, and undone at once: AWS's servers do not all know yet.
+#[tokio::test]
+async fn what_is_read_as_the_attacker_left_it_is_given_back_all_the_same() {
+    for scene in [scene::KEY, scene::SMALL_INSTANCE] {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let before = quell.cloud.world().await;
+        let attacker = Attacker::before(&quell).await;
+        assert_eq!(verdict(&quell.deliver(&scene.event()).await), "contained");
+        if scene.service == "iam" {
+            attacker.open_identities(&quell).await;
+        } else {
+            attacker.open_network(&quell).await;
+        }
+        quell.cloud.settle();
+        quell.tick(16).await.ok();
+        assert_eq!(quell.verdicts().last().map(String::as_str), Some("CONTAINED AGAIN"), "{}", quell.email());
+        for reads in ["iam:ListAccessKeys", "iam:GetUserPolicy", "ec2:DescribeNetworkInterfaces"] {
+            quell.cloud.inject(Rule::on(reads, Fault::Stale(SEVERAL_SECONDS)));
+        }
+        quell.order_about("undo", scene.finding, 17).await;
+        quell.cloud.heal();
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{scene}: {}", quell.email());
+    }
+}
+
+/// An undo that failed waits, and what it marked is free meanwhile.
+#[tokio::test]
+async fn an_undo_that_failed_keeps_no_finding_from_its_turn() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&scene::SMALL_INSTANCE.event()).await), "contained");
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let group = quarantine_groups(&quell).await.remove(0);
+    let subnet = quell.account.real("subnet-0a1b2c3d4e5f60020");
+    ec2.call("CreateNetworkInterface", &[("SubnetId", subnet), ("SecurityGroupId.1", &group)]).await;
+    let undone = quell.order_about("undo", scene::SMALL_INSTANCE.finding, 20).await;
+    assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
+    let again = scene::SMALL_INSTANCE.event().replace(scene::SMALL_INSTANCE.finding, &"0".repeat(32));
+    assert_eq!(verdict(&quell.handle(quell.event(&again), 32).await), "contained", "{}", quell.email());
 }
 
 /// An undo at once: AWS's servers do not all know yet of what was contained.

@@ -5,12 +5,13 @@ use super::super::key::{CounterKey, HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
 use super::finish::note_asked;
 use super::merge::{
-    added, approved, fresh, gives_way, is_begun, is_newer, merged, renewed, resumed, shown_again, twin, updated,
-    without,
+    added, approved, fresh, gives_way, has_ended, is_begun, is_newer, merged, renewed, resumed, shown_again, twin,
+    updated, without,
 };
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
 use crate::incident::{Incident, News, Part};
+use crate::plan::Plan;
 use crate::policy::Response;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,12 +140,12 @@ fn soon(claim: &Claim) -> Timestamp {
     claim.now.saturating_add(SOON).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether a newer look plans something else than what waits for a person.
+/// Whether a newer look plans something else than what waits for a person, or anything for what was for a time that is over.
 fn is_overtaken(claim: &Claim, known: &IncidentRecord) -> bool {
     let parts = known.incident.parts.iter();
     parts
-        .filter(|part| !is_begun(part))
-        .any(|part| twin(part, &claim.incident.parts).is_some_and(|new| gives_way(part, new)))
+        .filter(|part| !is_begun(part) || has_ended(part, known))
+        .any(|part| twin(part, &claim.incident.parts).is_some_and(|new| has_ended(part, known) || gives_way(part, new)))
 }
 
 fn denied(why: Denied) -> Decided {
@@ -240,13 +241,16 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         Ok(holds) => holds,
         Err(until) => return denied(Denied::Wait { until }),
     };
-    record.incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| narrow(part, &holds));
+    let id = &record.id;
+    record.incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| narrow(part, id, &holds));
     // What a person approved is theirs to answer for, however much there was in the hour.
     let by_a_person = matches!(claim.occasion, Occasion::Approve { .. });
     // What was tried and refused before is tried once more, and is nothing new.
     let known = seen.incident.as_ref().filter(|_| matches!(how, How::Resumed | How::Again));
+    let going_on =
+        known.into_iter().flat_map(|known| known.incident.parts.iter().filter(|part| !has_ended(part, known)));
     let tried: BTreeSet<HoldKey> =
-        known.into_iter().flat_map(|known| held_by(&known.incident)).map(|placed| placed.key()).collect();
+        going_on.filter(|part| part.decision.response == Response::Contain).flat_map(Part::keys).collect();
     let begins = wanted.iter().map(Placed::key).any(|key| !record.holds.contains(&key) && !tried.contains(&key));
     let is_new = record.holds.is_empty() && begins && !by_a_person;
     let counters = if is_new { claim.limits.clone() } else { Vec::new() };
@@ -303,14 +307,19 @@ fn given_back(record: &IncidentRecord) -> Vec<String> {
     settings.into_iter().collect()
 }
 
-/// Takes out of the plan what another holder closes.
-fn narrow(part: &mut Part, holds: &[Hold]) {
-    let at = &part.plan.subject.at;
-    for step in part.plan.stages.iter_mut().flatten() {
-        let key = HoldKey::of(at, &step.change.setting);
-        if let Some(hold) = holds.iter().find(|hold| hold.key == key) {
-            step.change = hold.wanted_of(&step.change);
+/// Puts together with what other holders close and leave open of the same rules.
+fn narrow(part: &mut Part, id: &IncidentId, holds: &[Hold]) {
+    let Plan { subject, stages, notes, .. } = &mut part.plan;
+    for step in stages.iter_mut().flatten() {
+        let key = HoldKey::of(&subject.at, &step.change.setting);
+        let Some(hold) = holds.iter().find(|hold| hold.key == key) else { continue };
+        for (rule, other) in hold.open_though_held(id, &step.change) {
+            let note = format!("{rule} was open though incident {other} holds it closed: somebody opened it again");
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
         }
+        step.change = hold.wanted_of(&step.change);
     }
 }
 

@@ -4,9 +4,11 @@ use super::super::hold::Hold;
 use super::super::key::{HoldKey, Placed};
 use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
 use super::{Seen, Swap};
+use crate::change::Change;
 use crate::incident::{Incident, News, Outcome, Part, StepResult};
 use crate::plan::Plan;
 use crate::policy::Response;
+use crate::setting::Setting;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -194,17 +196,23 @@ fn newly_holds(before: &IncidentRecord, done: &Incident) -> bool {
     !holding(done).is_subset(&holding(&before.incident))
 }
 
-/// The holds that [`finish`] writes, and must see: steps that never came to be, and values that only execution knew.
+/// The holds that [`finish`] writes, and must see: steps that never came to be, values that only execution knew, and those
+/// that others wait for.
 #[must_use]
 pub fn touched_by(record: &IncidentRecord, done: &Finish) -> BTreeSet<HoldKey> {
     let planned = held_by(&record.incident);
-    let unknown = planned.iter().filter(|placed| placed.change.to.waits_for().is_some()).map(Placed::key);
+    let is_known =
+        |change: &Change| change.to.waits_for().is_none() && !matches!(change.setting, Setting::IngressRules(_));
+    let unknown = planned.iter().filter(|placed| !is_known(&placed.change)).map(Placed::key);
     untouched(record, &done.incident).into_iter().chain(unknown).collect()
 }
 
 fn settled(hold: &Hold, record: &IncidentRecord, not_ours: &BTreeSet<HoldKey>, done: &Finish) -> Option<Hold> {
     if not_ours.contains(&hold.key) {
         return Some(hold.without(&record.id, done.now));
+    }
+    if let Some(rested) = hold.rested(&record.id, done.now) {
+        return Some(rested);
     }
     let mut results = results(&done.incident);
     let result = results.find(|(key, result)| *key == hold.key && result.change.to.waits_for().is_none())?;

@@ -47,6 +47,8 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let (parts, approval, asked) = match &known.approval {
         Some(approval) => {
             let old = known.incident.parts.iter().map(|part| match twin(part, &claim.incident.parts) {
+                Some(new) if has_ended(part, known) => new.clone(),
+                None if has_ended(part, known) => ended(part),
                 new if is_begun(part) => extended(part, new, known),
                 Some(new) if gives_way(part, new) => new.clone(),
                 Some(_) | None => part.clone(),
@@ -158,16 +160,33 @@ pub(super) fn shown_again(claim: &Claim, known: &IncidentRecord) -> IncidentReco
 
 /// The parts that were begun, as they were planned, with what only the newer look found; and the newer ones of the rest.
 pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
-    let old: Vec<&Part> = known.incident.parts.iter().filter(|part| is_begun(part)).collect();
+    let is_going_on = |part: &&Part| is_begun(part) && !has_ended(part, known);
+    let old: Vec<&Part> = known.incident.parts.iter().filter(is_going_on).collect();
     let kept = old.iter().map(|part| extended(part, twin(part, &claim.incident.parts), known));
+    let over = known.incident.parts.iter().filter(|part| has_ended(part, known));
+    let over = over.filter(|part| twin(part, &claim.incident.parts).is_none()).map(ended);
     let new = claim.incident.parts.iter().filter(|part| twin(part, old.iter().copied()).is_none());
     // What a person said no to is not asked again.
     let rejected = known.history.iter().any(|entry| entry.what == What::Rejected);
     let new = new.map(|part| match twin(part, &known.incident.parts) {
         Some(decided) if rejected && is_rejected(decided, part) => decided.clone(),
+        // What the finding does next has it contained again; a decision on something else does not.
+        Some(before) if claim.occasion != Occasion::Delivery && has_ended(before, known) => ended(part),
         Some(_) | None => part.clone(),
     });
-    kept.chain(new).collect()
+    kept.chain(over).chain(new).collect()
+}
+
+/// Whether the part was contained for a time that is over: nothing of it is held, and no person gave it back.
+pub(super) fn has_ended(part: &Part, known: &IncidentRecord) -> bool {
+    let is_back = part.results.iter().all(|result| result.outcome == Outcome::LetGo);
+    let is_free = part.keys().all(|key| !known.holds.contains(&key) && !known.let_go.contains(&key));
+    is_begun(part) && !part.results.is_empty() && is_back && is_free
+}
+
+fn ended(part: &Part) -> Part {
+    let decision = part.decision.clone().lowered_to(Response::Plan, "it was contained for a time, which is over");
+    Part { decision, ..part.clone() }
 }
 
 fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord) -> Part {

@@ -12,6 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 /// What is left to decide at least, once an undo that stood in the way is over.
 const TO_DECIDE: SignedDuration = SignedDuration::from_hours(1);
 
+/// When what could not be ended is ended once more: what failed, and what AWS refused.
+const AN_HOUR: SignedDuration = SignedDuration::from_hours(1);
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+
 /// Why there is nothing to undo.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NoUndo {
@@ -179,13 +183,15 @@ pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[Done], news: Ne
         record.undo = None;
         // What stays held is looked after, also where nothing was seen to hold yet.
         record.contained = record.contained.or(Some(now)).filter(|_| !record.holds.is_empty());
-        // What was for a time and cannot be given back is tried again, and told, a day later.
+        record.failures = 0;
+        // What was for a time and cannot be given back is tried again, and told: in an hour, or a day later if AWS refused it.
+        let again = now.saturating_add(if try_again { AN_HOUR } else { A_DAY }).unwrap_or(Timestamp::MAX);
         let on = kept_on(&record, &|part| part.ends.is_some_and(|ends| ends <= now));
         for part in record.incident.parts.iter_mut().filter(|part| part.ends.is_some_and(|ends| ends <= now)) {
             let held: Vec<HoldKey> = part.keys().filter(|key| record.holds.contains(key)).collect();
             let is_left = held.iter().any(|key| !on.contains(key));
             // What another part still needs ends with that one.
-            part.ends = if is_left { Some(later(now)) } else { part.ends.filter(|_| !held.is_empty()) };
+            part.ends = if is_left { Some(again) } else { part.ends.filter(|_| !held.is_empty()) };
         }
         record.ends = next_end(&record);
     }
@@ -195,10 +201,6 @@ pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[Done], news: Ne
     record.told = record.told.filter(|_| is_known);
     record.version += 1;
     Swap { incident: Some(record), ..Swap::default() }
-}
-
-fn later(now: Timestamp) -> Timestamp {
-    now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX)
 }
 
 /// What was let go is not called contained any more, whatever is told later.
