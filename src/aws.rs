@@ -102,10 +102,11 @@ impl Clouds {
         })
     }
 
-    /// A client for the topic, which lives with the function.
+    /// A client for the topic, which lives with the function. It does not try again: who publishes must know.
     #[must_use]
     pub fn sns(&self, deadline: Instant) -> aws_sdk_sns::Client {
-        let config = self.base.to_builder().timeout_config(timeouts(deadline)).retry_config(retries()).build();
+        let once = RetryConfig::disabled();
+        let config = self.base.to_builder().timeout_config(timeouts(deadline)).retry_config(once).build();
         aws_sdk_sns::Client::new(&config)
     }
 

@@ -51,6 +51,12 @@ impl CloudError {
         Self { operation, kind, code, message: error.message().unwrap_or_default().to_owned() }
     }
 
+    /// Whether AWS may have done what was asked: all but a refusal for there being too many requests.
+    #[must_use]
+    pub fn may_have_landed(&self) -> bool {
+        self.kind == Kind::Transient && !THROTTLED.contains(&self.code.as_str())
+    }
+
     /// An answer that came, but does not say what it must.
     #[must_use]
     pub fn unreadable(operation: &'static str, what: &str) -> Self {
@@ -87,6 +93,17 @@ fn no_credentials<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'
     std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }
 
+/// What AWS says to those who ask too much; the first two are SNS's words.
+const THROTTLED: &[&str] = &[
+    "Throttled",
+    "KMSThrottling",
+    "Throttling",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "SlowDown",
+];
+
 /// The retry classes of IAM and EC2 ("Common errors", and each operation's own list).
 fn kind_of(code: &str) -> Kind {
     match code {
@@ -102,12 +119,8 @@ fn kind_of(code: &str) -> Kind {
         | "LoadBalancerNotFound"
         | "TargetGroupNotFound" => Kind::Gone,
         "EntityAlreadyExists" | "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" => Kind::Exists,
-        "Throttling"
-        | "ThrottlingException"
-        | "RequestLimitExceeded"
-        | "TooManyRequestsException"
-        | "SlowDown"
-        | "ServiceUnavailable"
+        throttled if THROTTLED.contains(&throttled) => Kind::Transient,
+        "ServiceUnavailable"
         | "Unavailable"
         | "InternalError"
         | "InternalFailure"

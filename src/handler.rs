@@ -231,7 +231,7 @@ impl Handler {
             }
         } else {
             let sns = clouds.sns(invocation.deadline);
-            let told = sns::publish(&sns, &self.topic, &notify::message(&incident)).await;
+            let told = sns::publish(&sns, &self.topic, &incident).await;
             match (&told, &record) {
                 (Ok(()), Some(record)) => drop(ledger.told(record, clock::now()).await?),
                 // Whoever comes next tells it.

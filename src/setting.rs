@@ -9,7 +9,7 @@ mod requests;
 pub mod rules;
 
 pub use access_key_status::{AccessKeyStatus, owner_of, status_of};
-pub use ingress_rules::IngressRules;
+pub use ingress_rules::{IngressRules, OF_AWS};
 pub use inline_policy::{InlinePolicy, Principal, policy_of};
 pub use interface_groups::{InterfaceGroups, groups_of};
 pub use quarantine_group::{Found as QuarantineFound, QUARANTINE, QuarantineGroup, quarantine_groups};
@@ -18,7 +18,7 @@ pub use requests::Requests;
 use crate::aws::Cloud;
 use crate::change::{Change, Value};
 use crate::cloud_error::CloudError;
-use crate::id::{GroupId, VpcId};
+use crate::id::{GroupId, Place, VpcId};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -44,6 +44,17 @@ pub trait Adjust: fmt::Display {
 
     /// The AWS CLI commands equal to the change, for people who do it by hand.
     fn commands(&self, change: &Change) -> Vec<String>;
+}
+
+/// What comes before commands that people paste: they must not hit another account or region than the one they are for. The
+/// second line must print the account.
+#[must_use]
+pub fn be_there(at: &Place) -> [String; 2] {
+    let Place { partition: _, account: _, region } = at;
+    [
+        format!("export AWS_REGION={region} AWS_DEFAULT_REGION={region}"),
+        "aws sts get-caller-identity --query Account --output text".to_owned(),
+    ]
 }
 
 /// A write under way.

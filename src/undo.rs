@@ -13,7 +13,7 @@ use crate::ledger::protocol::{Done, LetGo, NoUndo, held_by};
 use crate::ledger::record::{IncidentRecord, Who};
 use crate::look_again::{known_group, renamed};
 use crate::respond::{Ending, Responder, Run, Story, cloud_at, tell};
-use crate::setting::Setting;
+use crate::setting::{OF_AWS, Setting};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -284,12 +284,20 @@ fn not_back(error: &CloudError) -> LetGo {
 #[must_use]
 pub fn not_exactly(back: &Change) -> Option<&'static str> {
     match &back.setting {
+        Setting::IngressRules(_) if has_tags_of_aws(back) => {
+            Some("the rules get new ids, and lose the tags that AWS itself gave them (aws:...)")
+        }
         Setting::IngressRules(_) => Some("the rules get new ids"),
         Setting::AccessKeyStatus(_)
         | Setting::InlinePolicy(_)
         | Setting::InterfaceGroups(_)
         | Setting::QuarantineGroup(_) => None,
     }
+}
+
+fn has_tags_of_aws(back: &Change) -> bool {
+    let (Value::Rules(from), Value::Rules(to)) = (&back.from, &back.to) else { return false };
+    to.difference(from).flat_map(|rule| &rule.tags).any(|(key, _)| key.starts_with(OF_AWS))
 }
 
 fn returned(done: &Done, setting: Option<&Setting>, then: &str) -> Returned {

@@ -1,16 +1,37 @@
 //! The topic.
 
-use super::Message;
-use crate::cloud_error::CloudError;
+use super::{Message, message};
+use crate::cloud_error::{CloudError, Kind};
+use crate::incident::Incident;
+use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
+use std::time::Duration;
+use tokio::time::sleep;
 
 pub const PERMISSIONS: &[&str] = &["sns:Publish"];
 
-/// Publishes a message to the topic, for each protocol in its own shape.
+/// The waits between tries; the client's timeout of one attempt leaves time for as many and one more.
+const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
+
+/// Publishes to the topic what became of an incident. A topic takes the same message twice for two: where it is not known
+/// whether one went out, the next says that it may be a repeat. So the client must not try again by itself.
 ///
 /// # Errors
 /// Why AWS did not take it.
-pub async fn publish(sns: &aws_sdk_sns::Client, topic: &str, message: &Message) -> Result<(), CloudError> {
+pub async fn publish(sns: &Client, topic: &str, incident: &Incident) -> Result<(), CloudError> {
+    let mut incident = incident.clone();
+    for wait in WAITS {
+        match send(sns, topic, &message(&incident)).await {
+            Err(error) if error.kind == Kind::Transient => incident.beside.repeated |= error.may_have_landed(),
+            told => return told,
+        }
+        sleep(wait).await;
+    }
+    send(sns, topic, &message(&incident)).await
+}
+
+/// Sends a message, for each protocol in its own shape.
+async fn send(sns: &Client, topic: &str, message: &Message) -> Result<(), CloudError> {
     const OPERATION: &str = "sns:Publish";
     let mut call = sns.publish().topic_arn(topic).subject(&message.subject).message(&message.body);
     for (name, attribute) in &message.attributes {

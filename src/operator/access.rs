@@ -5,7 +5,7 @@ use super::exit::Failure;
 use super::proof::Address;
 use crate::cloud_error::CloudError;
 use crate::id::Region;
-use crate::setting::rules::shell_word;
+use crate::setting::rules::plain_word;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -130,8 +130,7 @@ fn causes(error: &dyn Error) -> String {
 /// How somebody whose profile gives no credentials gets some.
 fn way_to_credentials(why: &str, profile: &str) -> Option<String> {
     let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
-    let is_plain = profile.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.@".contains(&byte));
-    let profile = if is_plain { profile.to_owned() } else { shell_word(profile) };
+    let profile = plain_word(profile);
     if says(&["SSO token", "sso/cache", "UnauthorizedException"]) {
         return Some(format!("aws sso login --profile {profile}"));
     }

@@ -29,6 +29,9 @@ pub fn explain(common: &Common, event: &Event) -> Result<Report, Failure> {
         let facts = facts.into_iter().map(|(name, value)| (name, value.clone())).collect();
         [Section::Heading(why.subject.clone()), Section::Facts(facts)]
     }));
+    if subjects.iter().any(|why| why.name.is_some()) {
+        sections.push(Section::Text(case::NOT_ASKED.to_owned()));
+    }
     let subjects: Vec<Value> = subjects.iter().map(Why::json).collect();
     let json = json!({ "finding": about(&finding).into_iter().collect::<std::collections::BTreeMap<_, _>>(), "subjects": subjects });
     Ok(Report::told(Exit::Done, sections, json))

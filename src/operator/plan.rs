@@ -15,6 +15,8 @@ use crate::observed::Observed;
 use crate::plan::{Manual, NoSteps, Plan};
 use crate::policy::{Decision, Policy, Response};
 use crate::remediation::{Remediation, Route, route, told};
+use crate::setting::be_there;
+use crate::setting::rules::plain_word;
 use futures_util::future::{join_all, try_join};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -47,7 +49,7 @@ pub async fn plan(common: &Common, event: &Event) -> Result<Report, Failure> {
         let budget = Budget::default();
         join_all(routes.into_iter().map(|route| look(&clouds, &policy, &finding, route, &budget))).await
     };
-    Ok(report(&finding, &parts))
+    Ok(report(&finding, &parts, common.profile.as_deref()))
 }
 
 async fn look(clouds: &Clouds, policy: &Policy, finding: &Finding, route: Route<'_>, budget: &Budget) -> Part {
@@ -96,7 +98,7 @@ fn part(policy: &Policy, finding: &Finding, subject: &Subject, plan: Plan, obser
     Part { plan, decision }
 }
 
-fn report(finding: &Finding, parts: &[Part]) -> Report {
+fn report(finding: &Finding, parts: &[Part], profile: Option<&str>) -> Report {
     let unseen = parts.iter().any(|part| matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. })));
     let exit = if unseen { Exit::Aws } else { Exit::Done };
     let mut sections = vec![Section::Facts(about(finding))];
@@ -105,17 +107,18 @@ fn report(finding: &Finding, parts: &[Part]) -> Report {
     }
     let mut number = 1;
     for part in parts {
-        sections.extend(of_part(part, number));
+        sections.extend(of_part(part, number, profile));
         number += part.plan.steps().count();
     }
     let changes = parts.iter().flat_map(|part| part.plan.steps()).filter(|step| !step.change.is_already_so()).count();
     let said = format!("Nothing was changed. The plan has {}.", count(changes, "change"));
     sections.push(Section::Said(if unseen { Tone::Bad } else { Tone::Good }, said));
+    sections.push(Section::Text(case::NOT_ASKED.to_owned()));
     let json = json!({ "finding": finding, "parts": parts.iter().map(Part::json).collect::<Vec<_>>() });
     Report::told(exit, sections, json)
 }
 
-fn of_part(part: &Part, number: usize) -> Vec<Section> {
+fn of_part(part: &Part, number: usize, profile: Option<&str>) -> Vec<Section> {
     let Part { plan, decision } = part;
     let none = |why: &str| if why.is_empty() { "-".to_owned() } else { why.to_owned() };
     let mut facts = vec![
@@ -129,7 +132,14 @@ fn of_part(part: &Part, number: usize) -> Vec<Section> {
     if !steps.is_empty() {
         sections.extend([Section::Heading("  Steps".to_owned()), Section::List(steps)]);
     }
-    sections.extend(Section::commands("  The same by hand", part.commands()));
+    let commands = part.commands();
+    if !commands.is_empty() {
+        let at = &plan.subject.at;
+        let heading = format!("  By hand: first be in {at}; the last line must print {}", at.account);
+        let profile = profile.map(|profile| format!("export AWS_PROFILE={}", plain_word(profile)));
+        sections.extend(Section::commands(&heading, profile.into_iter().chain(be_there(at)).collect()));
+    }
+    sections.extend(Section::commands("  The same by hand", commands));
     sections.extend(Section::commands("  To undo it", part.undo_commands()));
     sections.extend(Section::listed("  What else stops", &plan.blast.sentences()));
     sections.extend(Section::listed("  Notes", &plan.notes));

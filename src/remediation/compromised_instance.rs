@@ -321,7 +321,8 @@ mod tests {
         assert!(covers(&finding, &subject(&finding).kind));
         let seen = instance(vec![interface(1, "vpc-0a", &["sg-01"])], Vec::new());
         let plan = plan(&finding, subject(&finding), &Observed::Instance(seen));
-        assert_eq!(plan.at_most.map(|limit| limit.response), Some(Response::Approve));
+        let why = "the finding calls the instance a target, its type says that the instance acts".to_owned();
+        assert_eq!(plan.at_most, Some(Limit { response: Response::Approve, why }));
     }
 
     #[test]

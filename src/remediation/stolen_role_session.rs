@@ -61,7 +61,9 @@ fn blast(session: &SessionName, seen: &Role) -> BlastRadius {
         let what = "The session has the name of an instance";
         blast.add(1, format!("{what}: what runs on {session} loses the role until this is undone."));
     } else {
+        // A function, a task or a person may go by that name; IAM does not tell who does.
         blast.add(0, format!("Whoever else uses role {name} under the session name {session} stops as well."));
+        blast.unread.push(format!("who else uses role {name} under the session name {session}"));
     }
     match profiles {
         Ok(profiles) if profiles.is_empty() => {}

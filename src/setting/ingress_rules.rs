@@ -10,6 +10,7 @@ use crate::json::ascii;
 use aws_sdk_ec2::types::{IpPermission, ResourceType, Tag, TagSpecification};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -20,6 +21,9 @@ pub const PERMISSIONS: &[&str] = &[
     "ec2:RevokeSecurityGroupIngress",
     "ec2:CreateTags",
 ];
+
+/// What the keys of AWS's own tags begin with.
+pub const OF_AWS: &str = "aws:";
 
 /// Some ingress rules of `group`: those that the change speaks of. All others are none of its business.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,10 +60,16 @@ impl Adjust for IngressRules {
     fn commands(&self, change: &Change) -> Vec<String> {
         let Ok((from, to)) = ends(change) else { return Vec::new() };
         let call = |verb: &str| format!("aws ec2 {verb}-security-group-ingress --group-id {}", self.group);
-        let opened = to.difference(from).map(|rule| with_permission(&call("authorize"), rule));
+        let opened = to.difference(from).map(|rule| {
+            let own: Vec<_> = own_tags(&rule.tags).map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+            let tags = json!([{ "ResourceType": "security-group-rule", "Tags": own }]);
+            let tags =
+                if own.is_empty() { String::new() } else { format!(" --tag-specifications {}", shell_json(&tags)) };
+            format!("{}{tags}", with_permission(&call("authorize"), rule))
+        });
         let closed = from.difference(to).map(|rule| match &rule.id {
             Some(id) => format!("{} --security-group-rule-ids {id}", call("revoke")),
-            None => with_permission(&call("revoke"), rule),
+            None => with_permission(&call("revoke"), &Rule { description: None, ..rule.clone() }),
         });
         opened.chain(closed).collect()
     }
@@ -161,15 +171,22 @@ fn by_tags(rules: &BTreeSet<Rule>) -> BTreeMap<Vec<(String, String)>, Vec<IpPerm
     calls
 }
 
+/// Keys that begin with `aws:` are AWS's own; setting one fails the call.
+fn own_tags(tags: &[(String, String)]) -> impl Iterator<Item = &(String, String)> {
+    tags.iter().filter(|(key, _)| !key.starts_with(OF_AWS))
+}
+
 fn tagged(tags: &[(String, String)]) -> Option<Vec<TagSpecification>> {
-    // Keys that begin with `aws:` are AWS's own; setting one fails the call.
-    let own = tags.iter().filter(|(key, _)| !key.starts_with("aws:"));
-    let own: Vec<Tag> = own.map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+    let own: Vec<Tag> = own_tags(tags).map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
     let specification = TagSpecification::builder().resource_type(ResourceType::SecurityGroupRule);
     (!own.is_empty()).then(|| vec![specification.set_tags(Some(own)).build()])
 }
 
 fn with_permission(call: &str, rule: &Rule) -> String {
     let permissions = serde_json::Value::Array(vec![permission_json(rule)]);
-    format!("{call} --ip-permissions {}", shell_word(&ascii(&permissions.to_string())))
+    format!("{call} --ip-permissions {}", shell_json(&permissions))
+}
+
+fn shell_json(json: &serde_json::Value) -> String {
+    shell_word(&ascii(&json.to_string()))
 }

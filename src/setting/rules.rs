@@ -148,6 +148,13 @@ pub fn permission_json(rule: &Rule) -> serde_json::Value {
     permission.into()
 }
 
+/// A word for a shell, quoted where it must be.
+#[must_use]
+pub fn plain_word(text: &str) -> String {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.@".contains(&byte));
+    if is_plain && !text.is_empty() { text.to_owned() } else { shell_word(text) }
+}
+
 /// A word for a shell: quoted whatever it holds.
 #[must_use]
 pub fn shell_word(text: &str) -> String {

@@ -39,6 +39,20 @@ impl Cloud {
         create(self).await;
     }
 
+    /// Puts a record's item into the ledger as it is, past the proxy. An incident of which something is due has the time.
+    pub async fn put_in_ledger(&self, key: &str, body: &Value, due: Option<&str>) {
+        let version = body["version"].as_u64().unwrap_or(1).to_string();
+        let mut item = json!({
+            "pk": { "S": key }, "sk": { "S": "record" }, "version": { "N": version }, "chunks": { "N": "0" },
+            "body": { "S": body.to_string() }, "status": { "S": "open" },
+        });
+        if let Some(due) = due {
+            item["due_bucket"] = json!({ "S": "due" });
+            item["due_at"] = json!({ "S": due });
+        }
+        ask(self, "dynamodb", "DynamoDB_20120810.PutItem", &json!({ "TableName": TABLE, "Item": item })).await;
+    }
+
     /// Sets an SSM parameter of the main account, past the proxy.
     pub async fn set_parameter(&self, name: &str, value: &str) {
         let parameter = json!({ "Name": name, "Value": value, "Type": "String", "Overwrite": true });

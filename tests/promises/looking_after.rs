@@ -194,3 +194,22 @@ async fn what_was_contained_for_a_time_is_planned_anew_when_the_finding_goes_on(
     assert_eq!(quell.order_about("undo", KEY_ID, 4 * HOUR).await["ok"]["verdict"], "released");
     assert_eq!(quell.changes(&now, &quell.cloud.world().await), [""; 0], "the key stays as somebody left it");
 }
+
+/// After a release was rolled back, say.
+#[tokio::test]
+async fn records_that_cannot_be_read_keep_no_other_from_its_turn() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    for n in 0..40 {
+        let key = format!("incident/{}", quell.incident(&format!("{n:032x}")));
+        quell.cloud.put_in_ledger(&key, &json!({ "schema": 99, "version": 1 }), Some("2026-01-01T00:00:00Z")).await;
+    }
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let contained = quell.cloud.world().await;
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+    quell.cloud.forget_calls();
+    let swept = quell.tick(6).await;
+    assert!(swept.as_ref().is_err_and(|why| why.contains("a later release wrote it")), "it is an error: {swept:?}");
+    assert_eq!(quell.verdicts(), ["CONTAINED AGAIN"]);
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
+}

@@ -13,12 +13,14 @@
 
 mod shapes;
 
+use crate::rehearsal::Rehearsal;
+use crate::stage::CONTAIN;
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
 use quell::ledger::protocol::{Done, LetGo, begin_undo, finish_undo};
 use quell::ledger::record::{IncidentRecord, Status, Who};
 use quell::ledger::schema::SCHEMA;
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use shapes::{late, shapes, undone, worker};
 use std::collections::BTreeMap;
@@ -69,6 +71,39 @@ fn every_record_ever_written_is_undone() {
             let end = finish_undo(&begun, &by, &done, undone(), late()).incident.unwrap();
             assert!(end.holds.is_empty() && !end.status.is_open(), "{name}: {:?}", end.status);
         }
+    }
+}
+
+/// A key and a policy, as each schema has them, in an account where they were contained.
+#[tokio::test]
+async fn what_any_release_contained_is_given_back_to_the_account() {
+    let deny = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Deny", "Action": "*", "Resource": "*" }] });
+    for schema in 1..=SCHEMA {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let before = quell.cloud.world().await;
+        let read = |name: &str| -> Json {
+            let text = std::fs::read_to_string(directory().join(format!("{schema}-{name}.json"))).unwrap();
+            serde_json::from_str(&quell.account.localise(&text)).unwrap()
+        };
+        let (mut incident, key, mut policy) =
+            (read("incident-held"), read("hold-access-key"), read("hold-user-policy"));
+        policy["holders"][0]["to"]["document"] = if schema == 1 { deny.clone() } else { json!(deny.to_string()) };
+        incident["holds"] = json!([key["key"], policy["key"]]);
+        let id = incident["id"].as_str().unwrap().to_owned();
+        for (kind, record) in [("incident", &incident), ("hold", &key), ("hold", &policy)] {
+            let key = record.get("key").or_else(|| record.get("id")).and_then(Json::as_str).unwrap();
+            quell.cloud.put_in_ledger(&format!("{kind}/{key}"), record, None).await;
+        }
+        let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+        let ann = [("UserName", "ann"), ("PolicyName", "quell-quarantine"), ("PolicyDocument", &deny.to_string())];
+        iam.call("PutUserPolicy", &ann).await;
+        let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
+        iam.call("UpdateAccessKey", &[("UserName", "ann"), ("AccessKeyId", key), ("Status", "Inactive")]).await;
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 2);
+
+        let undone = quell.order(json!({ "command": "undo", "incident": id }), 0).await;
+        assert_eq!(undone["ok"]["verdict"], "released", "{schema}: {undone}");
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{schema}");
     }
 }
 

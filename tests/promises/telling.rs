@@ -1,6 +1,6 @@
 //! People are told once of every finding, in words that are ours, and the log and the numbers say the same.
 
-use crate::cloud::{Fault, Refusal, Rule};
+use crate::cloud::{Fault, Message, Refusal, Rule};
 use crate::stage::{CONTAIN, Stage, read};
 use crate::story::{Story, newer};
 use serde_json::Value;
@@ -149,4 +149,18 @@ async fn if_nobody_can_be_told_the_invocation_fails_and_the_retry_tells() {
         assert_eq!((story.told(), story.writes()), (vec!["contained"], Vec::new()));
         assert!(stage.email_of(&story).contains("You may have been told this before"));
     }
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_was_lost_is_sent_again_as_what_it_may_be() {
+    let stage = Stage::set(CONTAIN).await;
+    stage.cloud.inject(Rule::on("sns:Publish", Fault::LostResponse).times(1));
+    let story = stage.story("access_key_used_from_tor").await;
+    let marked = |message: &Message| message.bodies["email"].contains("You may have been told this before");
+    assert_eq!(story.messages.iter().map(marked).collect::<Vec<_>>(), [false, true]);
+    // A refusal for there being too many is none that may have gone out.
+    let stage = Stage::set(CONTAIN).await;
+    stage.cloud.inject(Rule::on("sns:Publish", Fault::Refuse(Refusal::Throttled)).times(2));
+    let story = stage.story("access_key_used_from_tor").await;
+    assert_eq!(story.messages.iter().map(marked).collect::<Vec<_>>(), [false]);
 }

@@ -8,6 +8,7 @@ use crate::notify::facts::{Row, ToDo, is_given_back, rows};
 use crate::notify::{fit, words};
 use crate::plan::NoSteps;
 use crate::policy::{Fallback, Refusal};
+use crate::setting::be_there;
 
 /// The longest change or reason in a line.
 const LINE: usize = 600;
@@ -25,20 +26,19 @@ pub(super) fn to_do(steps: &[ToDo], home: &Place, room: usize) -> Vec<String> {
         lines.extend(step.commands.iter().map(|command| pasteable(command)));
         lines
     };
-    let mut lines = if first.is_some() { be_there(here).to_vec() } else { Vec::new() };
+    let say = format!(
+        "  First make sure that you are in {}; the second line must print {}:",
+        words::place(here),
+        here.account
+    );
+    let mut lines = Vec::new();
+    if first.is_some() {
+        lines.push(say);
+        lines.extend(be_there(here));
+        lines.push(String::new());
+    }
     lines.extend(fit::lines(&numbered, room, entry));
     lines
-}
-
-/// Pasted commands must not hit another account or region than the one they are for.
-fn be_there(at: &Place) -> [String; 4] {
-    let Place { partition: _, account, region } = at;
-    [
-        format!("  First make sure that you are in {}; the second line must print {account}:", words::place(at)),
-        format!("export AWS_REGION={region} AWS_DEFAULT_REGION={region}"),
-        "aws sts get-caller-identity --query Account --output text".to_owned(),
-        String::new(),
-    ]
 }
 
 /// A command stands at the margin, whole, or not at all: half a command does something else.
