@@ -103,6 +103,11 @@ const SMALL: &[(&str, Bound)] = &[
     ("an update, an undo, a crash, a lost answer", Bound { crashes: 1, lost: 1, undos: 1, hours: 1, ..UPDATED }),
     ("two holders, both undone, an attacker", Bound { undos: 2, reopens: 1, ..TWO_HOLDERS }),
     ("two holders, both undone, a crash", Bound { undos: 2, crashes: 1, hours: 1, ..TWO_HOLDERS }),
+    (
+        "an undo, an attacker, a crash, a lost answer",
+        Bound { undos: 1, reopens: 1, crashes: 1, lost: 1, hours: 1, ..ONCE },
+    ),
+    ("an update, an undo, an attacker, a crash", Bound { undos: 1, reopens: 1, crashes: 1, hours: 1, ..UPDATED }),
 ];
 
 /// More of it, for minutes.
@@ -116,6 +121,7 @@ const WIDE: &[(&str, Bound)] = &[
 ];
 
 const QUIET: Bound = Bound { deliveries: &[], crashes: 0, lost: 0, reopens: 0, undos: 0, hours: 0, stalls: false };
+const ONCE: Bound = Bound { deliveries: &[(0, 1)], ..QUIET };
 const TWICE: Bound = Bound { deliveries: &[(0, 1), (0, 1)], ..QUIET };
 const UPDATED: Bound = Bound { deliveries: &[(0, 1), (0, 2)], ..QUIET };
 const TWO_HOLDERS: Bound = Bound { deliveries: &[(0, 1), (1, 1)], ..QUIET };
