@@ -46,7 +46,8 @@ async fn carry_out_part(
         Response::Contain if part.plan.no_steps.is_none() => {
             make_all(responder, until, record, &part.plan, stopped).await
         }
-        Response::Contain | Response::Notify | Response::Plan | Response::Approve => Vec::new(),
+        // What was contained for a time, and is over, has what became of it then.
+        Response::Contain | Response::Notify | Response::Plan | Response::Approve => part.results.clone(),
     };
     Part { results, ..part.clone() }
 }

@@ -219,6 +219,10 @@ async fn approve(responder: &Responder, run: &Run, id: &IncidentId, plan: u32) -
         return Ok(Obeyed::Wrong(format!("plan {newest} waits, not plan {plan}: read it with \"quell show\" first")));
     }
     let mut incident = Box::pin(plan_for(responder, record.incident.finding.clone(), run.until)).await;
+    if let Some(why) = incident.unseen() {
+        let again = "nothing was done: it cannot be looked at now, so give the order again";
+        return Ok(Obeyed::Wrong(format!("{again}: {why}")));
+    }
     incident.news = Some(News::Approved { by: said_by(&run.worker.who) });
     Ok(match claim(responder, run, incident, Occasion::Approve { plan }, Seen::early(record)).await {
         Ending::Quiet(Quiet::Known) => {

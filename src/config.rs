@@ -26,6 +26,8 @@ pub struct Config {
     pub linger: Duration,
     /// `QUELL_STACK`: the id of Quell's own stack, so that what it made is left alone.
     pub stack: Option<String>,
+    /// `QUELL_OPERATE`: the function's alias for orders that change something; without it they may come by any way.
+    pub operate: Option<String>,
 }
 
 /// A setting that makes the function useless.
@@ -67,6 +69,7 @@ impl Config {
                 .and_then(|text| text.trim().parse().ok())
                 .map_or(Duration::ZERO, Duration::from_secs),
             stack: get("QUELL_STACK"),
+            operate: get("QUELL_OPERATE"),
         })
     }
 }

@@ -40,12 +40,16 @@ pub struct Handler {
     responder: Responder,
     topic: String,
     linger: Duration,
+    /// The alias for orders that change something.
+    operate: Option<String>,
 }
 
 /// An invocation: its id, and when it must be over.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     pub request: String,
+    /// The ARN by which the function was invoked; the alias is its last part, if it was by one.
+    pub function: String,
     pub deadline: Instant,
 }
 
@@ -67,14 +71,14 @@ pub enum HandlerError {
 impl Handler {
     #[must_use]
     pub fn new(config: Config, aws: SdkConfig) -> Self {
-        let Config { topic, table, account, member, policy, kill_switch, linger, stack } = config;
+        let Config { topic, table, account, member, policy, kill_switch, linger, stack, operate } = config;
         if let Err(why) = &policy {
             error!("{why}");
         }
         let own = Own { stack, arns: vec![topic.clone()], ..Own::default() };
         let clouds = Clouds::new(aws, account, member);
         let ledger = Ledger::new(clouds.dynamodb(), &table);
-        Self { responder: Responder { clouds, ledger, policy, kill_switch, own }, topic, linger }
+        Self { responder: Responder { clouds, ledger, policy, kill_switch, own }, topic, linger, operate }
     }
 
     /// Answers an event before the invocation's deadline.
@@ -178,8 +182,12 @@ impl Handler {
 
     /// An operator waits for the answer, and is told what is wrong; nothing is tried again behind their back.
     async fn order(&self, order: Order, invocation: &Invocation) -> Value {
-        let run = run(invocation, self.who(&order, invocation).await);
         let wrong = |why: String| json!({ "error": why });
+        let alias = self.operate.as_ref().filter(|_| order.command.changes());
+        if let Some(alias) = alias.filter(|alias| !invocation.function.ends_with(&format!(":{alias}"))) {
+            return wrong(format!("what changes something is taken by the function's alias {alias:?} alone"));
+        }
+        let run = run(invocation, self.who(&order, invocation).await);
         match obey(&self.responder, &run, order).await {
             Ok(Obeyed::Answer(answer)) => answer,
             Ok(Obeyed::Wrong(why)) => wrong(why),

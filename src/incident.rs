@@ -325,6 +325,15 @@ impl Part {
 
 impl Incident {
     /// A finding that was planned for; nothing is done yet.
+    /// Why something could not be looked at, where trying again may help.
+    #[must_use]
+    pub fn unseen(&self) -> Option<&str> {
+        self.parts.iter().find_map(|part| match &part.plan.no_steps {
+            Some(NoSteps::NotObserved { why, transient: true }) => Some(why.as_str()),
+            Some(_) | None => None,
+        })
+    }
+
     #[must_use]
     pub fn new(finding: Finding, parts: Vec<Part>, started: Timestamp) -> Self {
         Self { finding, parts, started, contained: None, news: None, beside: Beside::default() }

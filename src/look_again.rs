@@ -147,9 +147,13 @@ async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
     match change.setting.adjust().read(&cloud, &change).await {
         Ok(found) => match again(&change, &found) {
             None => Found::Kept(change),
-            Some(change) => Found::Open(Box::new(Open { cloud, hold, change })),
+            // A key is followed to its new owner; whoever has the old name by now is somebody else.
+            Some(open) => match policy_renamed(&cloud, record, &change).await {
+                Some(why) => Found::Renamed(change, why),
+                None => Found::Open(Box::new(Open { cloud, hold, change: open })),
+            },
         },
-        Err(error) if error.kind == Kind::Gone => match renamed(&cloud, &record.incident, &change.setting).await {
+        Err(error) if error.kind == Kind::Gone => match policy_renamed(&cloud, record, &change).await {
             Some(why) => Found::Renamed(change, why),
             None => Found::Gone(change, error),
         },
@@ -157,10 +161,27 @@ async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
     }
 }
 
-/// Whether the user whose policy is not found has another name by now, in words: whoever has a key of theirs that the
-/// incident is about. A key is found under every name.
+async fn policy_renamed(cloud: &Cloud, record: &IncidentRecord, change: &Change) -> Option<String> {
+    match &change.setting {
+        Setting::InlinePolicy(_) => renamed(cloud, &record.incident, &change.setting).await,
+        Setting::AccessKeyStatus(_)
+        | Setting::IngressRules(_)
+        | Setting::InterfaceGroups(_)
+        | Setting::QuarantineGroup(_) => None,
+    }
+}
+
+/// Whether the user of a setting is called something else by now, in words: so is whoever has a key of theirs that the
+/// incident is about. IAM finds keys, and nothing else, under every name.
 pub async fn renamed(cloud: &Cloud, incident: &Incident, setting: &Setting) -> Option<String> {
-    let Setting::InlinePolicy(InlinePolicy { principal: Principal::User(user), name }) = setting else { return None };
+    let user = match setting {
+        Setting::AccessKeyStatus(key) => &key.user,
+        Setting::InlinePolicy(InlinePolicy { principal: Principal::User(user), name: _ }) => user,
+        Setting::InlinePolicy(_)
+        | Setting::IngressRules(_)
+        | Setting::InterfaceGroups(_)
+        | Setting::QuarantineGroup(_) => return None,
+    };
     let steps = incident.parts.iter().flat_map(|part| part.plan.steps());
     for step in steps {
         let Setting::AccessKeyStatus(of) = &step.change.setting else { continue };
@@ -169,7 +190,7 @@ pub async fn renamed(cloud: &Cloud, incident: &Incident, setting: &Setting) -> O
         }
         if let Ok(Some(now)) = owner_of(cloud, &of.key).await.map(|owner| owner.filter(|owner| owner != user)) {
             return Some(format!(
-                "user {user} is called {now} now: policy {name} is for people to look after under that name"
+                "user {user} is called {now} now: {setting} is for people to look after under that name"
             ));
         }
     }

@@ -1,6 +1,6 @@
 //! The Lambda: configuration, clients, run; nothing else.
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Context, Error, LambdaEvent, run, service_fn};
 use quell::config::Config;
 use quell::handler::{Handler, Invocation};
 use serde_json::Value;
@@ -13,7 +13,8 @@ async fn main() -> Result<(), Error> {
     let handler = &handler;
     run(service_fn(async move |event: LambdaEvent<Value>| {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-        let invocation = Invocation { request: event.context.request_id, deadline: Instant::now() + left };
+        let Context { request_id: request, invoked_function_arn: function, .. } = event.context;
+        let invocation = Invocation { request, function, deadline: Instant::now() + left };
         handler.handle(event.payload, &invocation).await.map_err(Error::from)
     }))
     .await

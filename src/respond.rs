@@ -137,12 +137,12 @@ async fn once(responder: &Responder, finding: Finding, run: &Run) -> Ending {
 /// as it was.
 fn unsettled(incident: &Incident, foreseen: &Foreseen) -> Option<Timestamp> {
     let is_nothing = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NothingToDo(_)));
-    let settled = foreseen.seen.holds.values().filter_map(|hold| hold.given_back?.checked_add(hold::SETTLES).ok());
+    let settled = foreseen.seen.holds.values().filter_map(|hold| hold.given_back.map(hold::settled));
     incident.parts.iter().any(is_nothing).then(|| settled.filter(|until| *until > clock::now()).max())?
 }
 
-/// Reads, beside looking, what the claim will probably meet in the ledger. Nothing depends on it but a round trip: where
-/// nothing is looked at, it is not read either.
+/// Reads, beside looking, what the claim will probably meet in the ledger. On it depends a round trip, and that what was
+/// just given back is not taken for nothing to do. Where nothing is looked at, it is not read either.
 async fn foresee(responder: &Responder, finding: &Finding) -> Foreseen {
     let Ok(policy) = &responder.policy else { return Foreseen::default() };
     let is_looked_at = |subject: &Subject| stops_at_telling(&policy.rule_for(finding, subject, None)).is_none();

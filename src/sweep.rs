@@ -7,7 +7,6 @@ use crate::ledger::protocol::{No, Occasion, Seen, over};
 use crate::ledger::record::IncidentRecord;
 use crate::ledger::schedule::Due;
 use crate::ledger::{Claimed, LedgerError};
-use crate::plan::NoSteps;
 use crate::policy::Fallback;
 use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, plan_after, plan_for, tell};
 use crate::undo::undo;
@@ -71,8 +70,7 @@ async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Re
     let waited = now.duration_since(record.incident.started);
     let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), run.until, waited)).await;
     // What cannot be looked at now, the next minutes may show; people hear of it when they do not.
-    let unseen = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NotObserved { transient: true, .. }));
-    if incident.parts.iter().any(unseen) && responder.ledger.postpone(&record, now).await? {
+    if incident.unseen().is_some() && responder.ledger.postpone(&record, now).await? {
         return Ok(Ending::Quiet(Quiet::Busy));
     }
     // What a guard holds back now, time does not approve: people read why, and decide.

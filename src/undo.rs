@@ -7,7 +7,7 @@ use crate::cloud_error::{CloudError, Kind};
 use crate::execute::make;
 use crate::incident::{Incident, News, Outcome, Returned};
 use crate::ledger::LedgerError;
-use crate::ledger::hold::{GiveBack, Hold, Release, SETTLES, give_back};
+use crate::ledger::hold::{GiveBack, Hold, Release, give_back, settled};
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{Done, LetGo, NoUndo, held_by};
 use crate::ledger::record::{IncidentRecord, Who};
@@ -52,7 +52,7 @@ pub async fn undo(
     let then = match (record.is_last_try(), &record.undo) {
         (false, _) => "tried again",
         // What was for a time ends later.
-        (true, Some(undo)) if undo.who == Who::Sweep => "tried again in an hour",
+        (true, Some(undo)) if undo.who == Who::Sweep => "tried again in six hours",
         (true, _) => "not tried again",
     };
     let returned = done.iter().map(|done| returned(done, settings.get(&done.key), then)).collect();
@@ -176,8 +176,7 @@ async fn try_let_go(
             match responder.ledger.swap_hold(marked, now).await? {
                 Ok(marked) => {
                     let changed = record.contained.map_or(hold.touched, |contained| contained.max(hold.touched));
-                    let settled = changed.saturating_add(SETTLES).unwrap_or(Timestamp::MAX);
-                    let became = back(responder, run, record, &marked, settled, writes).await?;
+                    let became = back(responder, run, record, &marked, settled(changed), writes).await?;
                     if became.as_ref().is_some_and(|became| !became.is_over()) {
                         // Nothing more is written now. If that cannot be said, others wait until our lease ends.
                         let now = clock::now();
@@ -213,14 +212,13 @@ async fn back(
         Release::KeptBy(others) => return left(responder, &hold, record, LetGo::KeptBy(others)).await,
         Release::NotHeld | Release::Wait { .. } => return Ok(None),
     };
+    // Under the new name it may be another incident's by now, and under the old one somebody else's.
+    if let Some(why) = renamed(&cloud, &record.incident, &change.setting).await {
+        return Ok(Some(LetGo::Refused { why }));
+    }
     let found = match read(&cloud, &change, settled, run.until).await {
         Ok(found) => found,
-        Err(error) if error.kind == Kind::Gone => {
-            return match renamed(&cloud, &record.incident, &change.setting).await {
-                Some(why) => Ok(Some(LetGo::Refused { why })),
-                None => left(responder, &hold, record, LetGo::Gone).await,
-            };
-        }
+        Err(error) if error.kind == Kind::Gone => return left(responder, &hold, record, LetGo::Gone).await,
         Err(error) => return Ok(Some(not_back(&error))),
     };
     let became = match give_back(&change, &found) {

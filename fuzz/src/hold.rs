@@ -76,7 +76,7 @@ fn comes(hold: &Hold, now: Timestamp) {
     for to in [hold.wanted(), hold.original.clone(), Value::Absent] {
         let change = Change { setting: hold.setting.clone(), from: hold.wanted(), to };
         let placed = Placed { at: hold.at.clone(), change };
-        match Hold::joined(Some(hold), &placed, &other, now, now) {
+        match Hold::joined(Some(hold), &placed, &other, now, now, now) {
             Err(until) => {
                 let is_new = hold.holders.is_empty() || matches!(hold.setting, Setting::IngressRules(_));
                 let settles = is_new && hold.given_back.is_some_and(|back| back + SETTLES == until);
@@ -87,7 +87,7 @@ fn comes(hold: &Hold, now: Timestamp) {
                 let one_value = !matches!(hold.setting, Setting::IngressRules(_));
                 assert!(!one_value || joined.wanted() == placed.change.to, "the newest counts");
                 assert_eq!(joined.without(&other, now).wanted(), hold.wanted());
-                let again = Hold::joined(Some(&joined), &placed, &other, now, now).expect("it is ours already");
+                let again = Hold::joined(Some(&joined), &placed, &other, now, now, now).expect("it is ours already");
                 assert_eq!((again.wanted(), again.holders.len()), (joined.wanted(), joined.holders.len()));
                 is_kept(&joined);
                 let by = worker(Who::Sweep, "a run", now);

@@ -49,7 +49,7 @@ pub struct Holder {
     pub incident: IncidentId,
     pub from: Value,
     pub to: Value,
-    /// Until when it may still write what it planned, where others must know that.
+    /// Until when others may not see what it writes: a plan that was begun before is made again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy: Option<Timestamp>,
 }
@@ -90,8 +90,8 @@ pub enum GiveBack {
 }
 
 impl Hold {
-    /// The hold after the incident `by` joined it, to write until then. The first original value stays; a hold that is being
-    /// given back, or was just before, must be waited for.
+    /// The hold after the incident `by` joined it, to write until then what it began to plan at `planned`. The first original
+    /// value stays; a hold that is being given back, or was just before, must be waited for.
     ///
     /// # Errors
     /// Until when to wait.
@@ -100,6 +100,7 @@ impl Hold {
         placed: &Placed,
         by: &IncidentId,
         until: Timestamp,
+        planned: Timestamp,
         now: Timestamp,
     ) -> Result<Self, Timestamp> {
         let Change { setting, from, to } = placed.change.clone();
@@ -115,15 +116,14 @@ impl Hold {
         // What was just given back of a group's rules may still be seen as it was, whoever holds others of them.
         let is_new = !hold.holders.iter().any(|holder| holder.incident == *by);
         if hold.holders.is_empty() || is_new && matches!(setting, Setting::IngressRules(_)) {
-            let settled = hold.given_back.and_then(|back| back.checked_add(SETTLES).ok());
-            if let Some(settled) = settled.filter(|settled| *settled > now) {
+            if let Some(settled) = hold.given_back.map(settled).filter(|settled| *settled > now) {
                 return Err(settled);
             }
         }
         if hold.holders.is_empty() {
             (hold.original, hold.setting) = (holder.from.clone(), setting);
         }
-        if let Some(again) = hold.in_the_way_of(&holder, now) {
+        if let Some(again) = hold.in_the_way_of(&holder, planned, now) {
             return Err(again);
         }
         hold.learn(&holder);
@@ -151,16 +151,17 @@ impl Hold {
 
     /// When to plan again, where the plan was made on a rule that another incident has replaced since: both would open what
     /// the other closes.
-    fn in_the_way_of(&self, new: &Holder, now: Timestamp) -> Option<Timestamp> {
+    fn in_the_way_of(&self, new: &Holder, planned: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let closes = |holder: &Holder, rule: &Rule| only_in(&holder.from, &holder.to).contains(rule);
         let is_known = self.holders.iter().any(|holder| holder.incident == new.incident);
         let differs = |other: &&Holder| only_in(&other.to, &other.from) != only_in(&new.to, &new.from);
         let closed = only_in(&new.from, &new.to);
-        // Later, what is there is what somebody has left there.
-        let is_busy = |other: &&Holder| other.busy.is_some_and(|until| now < until);
-        let mut others = self.holders.iter().filter(is_busy).filter(differs);
-        let clash = others.any(|other| closed.iter().any(|rule| closes(other, rule)));
-        (clash && !is_known).then(|| now.saturating_add(PLAN_AGAIN).unwrap_or(Timestamp::MAX))
+        let clashes = |other: &&Holder| closed.iter().any(|rule| closes(other, rule));
+        let others = self.holders.iter().filter(|other| other.is_busy(planned)).filter(differs).filter(clashes);
+        let until = others.filter(|_| !is_known).filter_map(|other| other.busy).max()?;
+        // Who is at it still may be done sooner than that.
+        let soon = now.saturating_add(PLAN_AGAIN).unwrap_or(Timestamp::MAX);
+        Some(if until <= settled(now) { until.max(now) } else { soon })
     }
 
     /// Who has closed a rule that `incident` opened: what it replaced cannot come back while they hold.
@@ -242,9 +243,9 @@ impl Hold {
             (Value::Rules(from), Value::Rules(to), Value::Rules(wanted)) => {
                 let closed = from - to;
                 let known = rules(&self.original);
-                let is_part = |rule: &Rule| {
-                    !known.is_some_and(|known| known.contains(rule)) && closed.iter().any(|wide| rule.is_within(wide))
-                };
+                let is_new = |rule: &Rule| !known.is_some_and(|known| known.contains(rule));
+                let is_within = |rule: &Rule, any: &BTreeSet<Rule>| any.iter().any(|wide| rule.is_within(wide));
+                let is_part = |rule: &Rule| is_new(rule) && is_within(rule, &closed) && is_within(rule, to);
                 Value::Rules(wanted.into_iter().filter(|rule| to.contains(rule) || is_part(rule)).collect())
             }
             (_, to, _) => to.clone(),
@@ -252,11 +253,17 @@ impl Hold {
         Change { to, ..change.clone() }
     }
 
-    /// The rules that `incident` closes though others hold them closed who are not at it, and which incidents those are.
+    /// The rules that `incident` found open when it planned, though others who were not at it then hold them closed; and
+    /// which incidents those are.
     #[must_use]
-    pub fn open_though_held(&self, incident: &IncidentId, change: &Change) -> Vec<(Rule, IncidentId)> {
+    pub fn open_though_held(
+        &self,
+        incident: &IncidentId,
+        change: &Change,
+        planned: Timestamp,
+    ) -> Vec<(Rule, IncidentId)> {
         let closed = only_in(&change.from, &change.to);
-        let others = self.holders.iter().filter(|other| other.incident != *incident && other.busy.is_none());
+        let others = self.holders.iter().filter(|other| other.incident != *incident && !other.is_busy(planned));
         others
             .flat_map(|other| {
                 let both = only_in(&other.from, &other.to).into_iter().filter(|rule| closed.contains(rule));
@@ -294,18 +301,22 @@ impl Hold {
         lease.is_alive(now).then(|| Self { giving_back, ..self.clone() }.touched(now))
     }
 
-    /// The hold without that mark: nothing more is written back for now.
+    /// The hold where nothing more is written back for now. Others wait until AWS shows what may have been.
     #[must_use]
     pub fn unmarked(&self, incident: &IncidentId, now: Timestamp) -> Self {
-        let giving_back = self.giving_back.clone().filter(|giving| giving.incident != *incident);
-        Self { giving_back, ..self.clone() }.touched(now)
+        let mut hold = self.clone();
+        if let Some(giving) = hold.giving_back.as_mut().filter(|giving| giving.incident == *incident) {
+            giving.until = giving.until.min(settled(now));
+        }
+        hold.touched(now)
     }
 
-    /// The hold after `incident` wrote what it had planned, or gave up. None if that is known.
+    /// The hold after `incident` wrote what it had planned, or gave up; None if others need not know. AWS may not show it yet.
     #[must_use]
     pub fn rested(&self, incident: &IncidentId, now: Timestamp) -> Option<Self> {
         let mut hold = self.clone();
-        hold.holders.iter_mut().find(|holder| holder.incident == *incident)?.busy.take()?;
+        let busy = &mut hold.holders.iter_mut().find(|holder| holder.incident == *incident)?.busy;
+        *busy = Some((*busy)?.min(settled(now)));
         Some(hold.touched(now))
     }
 
@@ -403,7 +414,17 @@ impl Holder {
     }
 }
 
+/// From when on AWS shows what was written at that time.
+#[must_use]
+pub fn settled(written: Timestamp) -> Timestamp {
+    written.saturating_add(SETTLES).unwrap_or(Timestamp::MAX)
+}
+
 impl Holder {
+    fn is_busy(&self, at: Timestamp) -> bool {
+        self.busy.is_some_and(|until| at < until)
+    }
+
     /// Whether this holder, too, lets pass what another opens of a rule that both close. Plans that were made on the same
     /// rule each leave open what the other closes.
     fn leaves(&self, other: &Self, opened: &Rule) -> bool {
@@ -567,8 +588,15 @@ mod tests {
     fn held(changes: &[Placed]) -> Hold {
         let join = |hold: Option<Hold>, (n, placed): (u8, &Placed)| {
             Some(
-                Hold::joined(hold.as_ref(), placed, &id(n), NOW + LEASE * i32::from(n + 1), NOW + LEASE * i32::from(n))
-                    .unwrap(),
+                Hold::joined(
+                    hold.as_ref(),
+                    placed,
+                    &id(n),
+                    NOW + LEASE * i32::from(n + 1),
+                    NOW + LEASE * i32::from(n),
+                    NOW + LEASE * i32::from(n),
+                )
+                .unwrap(),
             )
         };
         (0..).zip(changes).fold(None, join).unwrap()
@@ -613,13 +641,13 @@ mod tests {
     fn a_plan_on_what_another_has_just_replaced_is_made_again() {
         let hold = held(&[group(&[1], &[2])]);
         let join = |placed: &Placed, now: Timestamp| {
-            Hold::joined(Some(&hold), placed, &id(1), now + LEASE, now).map(|it| it.wanted())
+            Hold::joined(Some(&hold), placed, &id(1), now + LEASE, now, now).map(|it| it.wanted())
         };
         assert_eq!(join(&group(&[1], &[3]), NOW), Err(NOW + PLAN_AGAIN));
         assert_eq!(join(&group(&[1], &[2]), NOW), Ok(rules(&[2])), "both want the same");
         assert_eq!(join(&group(&[4], &[5]), NOW), Ok(rules(&[2, 5])), "they have nothing to do with each other");
         assert!(join(&group(&[1], &[3]), NOW + LEASE).is_ok(), "the other is done");
-        assert!(Hold::joined(Some(&hold), &group(&[1], &[3]), &id(0), NOW, NOW).is_ok(), "it is its own");
+        assert!(Hold::joined(Some(&hold), &group(&[1], &[3]), &id(0), NOW, NOW, NOW).is_ok(), "it is its own");
     }
 
     #[test]
@@ -627,7 +655,7 @@ mod tests {
         use KeyStatus::{Active, Inactive};
         let empty = held(&[key(Active, Inactive)]).released_by(&id(0), NOW);
         let settled = NOW + SETTLES;
-        let join = |now| Hold::joined(Some(&empty), &key(Inactive, Inactive), &id(1), now, now);
+        let join = |now| Hold::joined(Some(&empty), &key(Inactive, Inactive), &id(1), now, now, now);
         assert_eq!(join(settled - SignedDuration::from_nanos(1)), Err(settled), "AWS may show what it was before");
         let hold = join(settled).unwrap();
         assert_eq!((hold.version, &hold.original), (3, &Value::Status(Inactive)));
@@ -639,7 +667,7 @@ mod tests {
     #[test]
     fn what_was_just_given_back_of_a_group_is_waited_for_whoever_else_holds_rules_of_it() {
         let hold = held(&[group(&[1], &[2]), group(&[80], &[])]).released_by(&id(0), NOW);
-        let join = |now, n| Hold::joined(Some(&hold), &group(&[2], &[3]), &id(n), now, now);
+        let join = |now, n| Hold::joined(Some(&hold), &group(&[2], &[3]), &id(n), now, now, now);
         assert_eq!(join(NOW, 2), Err(NOW + SETTLES));
         assert!(join(NOW + SETTLES, 2).is_ok());
         assert!(join(NOW, 1).is_ok(), "it holds others of them already");
@@ -688,7 +716,7 @@ mod tests {
         let after = |seconds| Timestamp::from_second(seconds).unwrap();
         let lease = Lease { request: String::new(), token: String::new(), until: after(10) };
         let hold = held(&[key(Active, Inactive)]).marked(&id(0), &lease, NOW).unwrap();
-        let join = |now| Hold::joined(Some(&hold), &key(Inactive, Inactive), &id(1), now, now);
+        let join = |now| Hold::joined(Some(&hold), &key(Inactive, Inactive), &id(1), now, now, now);
         assert_eq!(join(after(9)), Err(after(10)));
         assert_eq!(join(after(10)).map(|hold| hold.giving_back), Ok(None));
         assert_eq!(hold.release(&id(1), after(9)), Release::Wait { until: after(10) });

@@ -70,8 +70,9 @@ fn only(mut event: Value) -> Result<Value, String> {
 }
 
 /// What is not asked here, and may lower the response further.
-pub const NOT_ASKED: &str = "Not asked here: whether GuardDuty knows the finding, the kill switch, the limit of the hour, and \
-                             what is Quell's own. The function asks, and does less where one of them objects.";
+pub const NOT_ASKED: &str = "\
+Not asked here: whether GuardDuty knows the finding, the kill switch, the limit of the hour, and what
+is Quell's own. The function asks, and does less where one of them objects.";
 
 /// What the policy's ruling comes to for this plan. Where no remediation made the plan, people are told. GuardDuty and the
 /// kill switch are the function's to ask, and who it runs as is not known here.

@@ -11,25 +11,37 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// The alias for orders that change something, as the template has it.
+const OPERATE: &str = "operate";
+
 /// Gives an order, and waits for the answer.
 ///
 /// # Errors
 /// AWS or the function could not be asked; or the function says what is wrong with the order.
 pub async fn ask(common: &Common, command: Command) -> Result<Value, Failure> {
     let access = access(common, None).await?;
+    let changes = command.changes();
     let order = Order { command, by: Some(access.arn.clone()), proof: None };
     let order = Order { proof: proof(&access, &order).await, ..order };
     let payload = serde_json::to_vec(&Envelope { quell: order }).map_err(|error| Failure::asked(error.to_string()))?;
     let name = common.function();
+    // A name that says by which alias or version is taken as it is: AWS wants both to agree.
+    let qualifier = Some(OPERATE.to_owned()).filter(|_| changes && !is_qualified(&name));
     let call = aws_sdk_lambda::Client::new(&access.config).invoke().function_name(&name).payload(Blob::new(payload));
+    let call = call.set_qualifier(qualifier);
     let answer = call.send().await.map_err(|error| {
         let failure = failed("lambda:InvokeFunction", &error);
         let missing = failure.why.contains("ResourceNotFoundException");
         let hint =
-            format!("there is no function {name:?} here: name it with --function or QUELL_FUNCTION, and its --region");
+            format!("there is no function {name:?} here, or it has no alias {OPERATE:?}: name it with --function or QUELL_FUNCTION, and its --region");
         if missing { failure.hint(hint) } else { failure }
     })?;
     read(answer.function_error(), answer.payload().map(Blob::as_ref).unwrap_or_default())
+}
+
+/// Whether a function's name (`quell:operate`), partial ARN or ARN says by which alias or version.
+fn is_qualified(name: &str) -> bool {
+    matches!(name.split(':').count(), 2 | 4 | 8)
 }
 
 /// Without it the function goes by what we say, and says so.
@@ -74,6 +86,20 @@ mod tests {
             (Ok(answer), Ok(expect)) => assert_eq!(answer.to_string(), expect),
             (Err(failure), Err((exit, expect))) => assert_eq!((failure.exit, failure.why.as_str()), (exit, expect)),
             (said, _) => panic!("{payload}: {said:?}"),
+        }
+    }
+
+    #[test]
+    fn a_name_may_say_by_which_alias() {
+        for (name, expect) in [
+            ("quell", false),
+            ("quell:operate", true),
+            ("111122223333:function:quell", false),
+            ("111122223333:function:quell:operate", true),
+            ("arn:aws:lambda:eu-west-1:111122223333:function:quell", false),
+            ("arn:aws:lambda:eu-west-1:111122223333:function:quell:1", true),
+        ] {
+            assert_eq!(is_qualified(name), expect, "{name}");
         }
     }
 

@@ -79,7 +79,12 @@ impl Adjust for AccessKeyStatus {
 impl AccessKeyStatus {
     /// Who has the key, if it is another user: somebody renamed the one who had it (`UpdateUser`).
     async fn other_owner(&self, cloud: &Cloud) -> Result<Option<UserName>, CloudError> {
-        Ok(owner_of(cloud, &self.key).await?.filter(|user| *user != self.user))
+        match owner_of(cloud, &self.key).await {
+            Ok(owner) => Ok(owner.filter(|user| *user != self.user)),
+            // That is also what AWS says of a key that no user of the account has.
+            Err(error) if error.kind == Kind::Refused => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

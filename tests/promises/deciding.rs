@@ -348,6 +348,12 @@ async fn the_end_of_what_was_for_a_time_leaves_the_rest_to_whoever_decides() {
     assert!(quell.email().contains("it was contained for a time, which is over"), "{}", quell.email());
     let contained = quell.changes(&before, &quell.cloud.world().await);
     assert!(contained.len() == 2 && contained.iter().all(|change| change.contains("ann")), "{contained:?}");
+    // Nor does a look that fails and is made again.
+    refuse(&quell, &["iam:ListAccessKeys"], Refusal::Unavailable);
+    quell.tick(2 * HOUR + 6).await.ok();
+    quell.cloud.heal();
+    quell.tick(2 * HOUR + 69).await.ok();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), contained, "{}", quell.email());
     // What was approved has the rule's time from then on.
     quell.cloud.forget_calls();
     for later in [2 * HOUR + 70, 3 * HOUR - 60] {
@@ -487,11 +493,47 @@ async fn what_cannot_be_ended_keeps_nobody_from_looking_after_the_rest() {
     for later in [60, 130, 260] {
         quell.tick(HOUR + later).await.ok();
     }
-    assert!(quell.email().contains("still held, tried again in an hour"), "{}", quell.email());
+    assert!(quell.email().contains("still held, tried again in six hours"), "{}", quell.email());
     let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
     iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
     quell.cloud.forget_calls();
     quell.handle(quell.event(&newer(&sequence)), HOUR + 400).await.ok();
     assert_eq!(quell.verdicts(), ["CONTAINED AGAIN"], "{}", quell.email());
     iam.call("GetUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+}
+
+/// IAM tells apart by which ARN a function is invoked, and nothing else.
+#[tokio::test]
+async fn what_changes_something_is_taken_by_the_alias_for_it_alone() {
+    let mut quell = Rehearsal::of(&rule("approve", "")).await.with("QUELL_OPERATE", "operate");
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "waiting-for-approval");
+    assert_eq!(quell.order_about("show", KEY_ID, 5).await["ok"]["incident"]["status"], "waiting");
+    for alias in ["", ":other", ":notoperate"] {
+        quell.by(alias);
+        let refused = quell.approve(KEY_ID, 1, 10).await;
+        assert_eq!(refused["error"], "what changes something is taken by the function's alias \"operate\" alone");
+        assert!(quell.order_about("reject", KEY_ID, 10).await["error"].is_string());
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    quell.by(":operate");
+    assert_eq!(quell.approve(KEY_ID, 1, 20).await["ok"]["verdict"], "contained");
+    quell.by("");
+    assert!(quell.order_about("undo", KEY_ID, 30).await["error"].is_string());
+    let dry = json!({ "command": "undo", "incident": quell.incident(KEY_ID), "dry_run": true });
+    assert!(quell.order(dry, 30).await["ok"].is_object(), "a dry run changes nothing");
+}
+
+#[tokio::test]
+async fn an_approval_while_aws_cannot_be_asked_leaves_the_plan_as_it_was_read() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "waiting-for-approval");
+    quell.cloud.forget_calls();
+    refuse(&quell, &["sts:GetCallerIdentity"], Refusal::Unavailable);
+    let not_now = quell.approve(KEY_ID, 1, 20).await;
+    let why = not_now["error"].as_str().unwrap_or_default();
+    assert!(why.starts_with("nothing was done: it cannot be looked at now, so give the order again: "), "{not_now}");
+    assert_eq!(quell.told(), [""; 0]);
+    quell.cloud.heal();
+    assert_eq!(quell.approve(KEY_ID, 1, 30).await["ok"]["verdict"], "contained");
 }

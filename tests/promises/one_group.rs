@@ -280,7 +280,7 @@ async fn a_rule_that_somebody_put_back_is_closed_by_the_next_finding_and_comes_b
         Attacker::before(&quell).await.open_network(&quell).await;
         assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 120).await), "contained");
         assert_eq!(open(&quell).await, [(20, 21), (26, 30)], "what both leave open");
-        assert!(quell.email().contains("somebody opened it again"), "{}", quell.email());
+        assert!(quell.email().contains("is to keep it closed: see what became of that"), "{}", quell.email());
         for (id, later) in [(order[0], 200), (order[1], 300)] {
             assert_eq!(quell.order_about("undo", id, later).await["ok"]["verdict"], "released", "{}", quell.email());
         }
@@ -353,4 +353,23 @@ async fn whoever_wrote_what_it_planned_is_waited_for_no_longer() {
         quell.order_about("undo", id, later).await;
     }
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+}
+
+/// The second finding is planned on the rules as they were before the first closed them.
+#[tokio::test]
+async fn a_plan_that_was_overtaken_by_another_is_made_again() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    quell.cloud.settle();
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    quell.cloud.inject(Rule::on("ec2:DescribeSecurityGroupRules", Fault::Stale(SEVERAL_SECONDS)).times(1));
+    let second = quell.handle(quell.event(&probe_of("25", OTHER_ID)), 1).await;
+    assert!(quell.calls().iter().any(|call| call.fault.is_some()), "{:?}", quell.calls());
+    quell.cloud.heal();
+    assert_eq!(verdict(&second), "contained", "{}", quell.email());
+    assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)], "{}", quell.email());
+    for (id, later) in [(ID, 70), (OTHER_ID, 90), (ID, 110)] {
+        quell.order_about("undo", id, later).await;
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }

@@ -162,7 +162,7 @@ async fn renaming_the_user_lets_no_attacker_out() {
     let keys = iam.call("ListAccessKeys", &[("UserName", "bob")]).await.to_string();
     assert!(keys.contains("Inactive"), "the key is contained again under the new name: {keys}");
     assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"], "and people hear of it once: {}", quell.email());
-    let said = "user ann is called bob now: policy QuellQuarantine is for people to look after under that name";
+    let said = "user ann is called bob now: deny policy QuellQuarantine on user ann is for people to look after";
     assert!(quell.email().contains(said) && quell.email().contains("Somebody had set it back"), "{}", quell.email());
     // The next state of the finding finds the new name.
     assert_eq!(verdict(&quell.handle(quell.event(&newer(&read(KEY))), 200).await), "partial", "{}", quell.email());
@@ -181,4 +181,34 @@ async fn undo_does_not_call_a_renamed_user_gone() {
     let undone = quell.order_about("undo", KEY_ID, 100).await;
     assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
     assert!(quell.email().contains("still held, refused: user ann is called bob now"), "{}", quell.email());
+}
+
+/// What the attacker leaves under the old name is not the user who was contained.
+#[tokio::test]
+async fn a_decoy_under_the_old_name_is_not_taken_for_the_user() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    iam.call("UpdateUser", &[("UserName", "ann"), ("NewUserName", "bob")]).await;
+    iam.call("CreateUser", &[("UserName", "ann")]).await;
+    quell.cloud.forget_calls();
+    quell.tick(6).await.ok();
+    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"], "{}", quell.email());
+    let undone = quell.order_about("undo", KEY_ID, 100).await;
+    assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
+    let keys = iam.call("ListAccessKeys", &[("UserName", "bob")]).await.to_string();
+    assert!(keys.contains("Inactive"), "{keys}");
+}
+
+/// AWS may refuse to say who has a key that nobody has any more.
+#[tokio::test]
+async fn a_key_that_was_deleted_is_let_go_whatever_aws_says_of_it() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
+    iam.call("DeleteAccessKey", &[("UserName", "ann"), ("AccessKeyId", key)]).await;
+    refuse(&quell, &["iam:GetAccessKeyLastUsed"], Refusal::Denied);
+    let undone = quell.order_about("undo", KEY_ID, 100).await;
+    assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
 }

@@ -295,13 +295,18 @@ async fn serve(
     seen: Arc<Mutex<Vec<Value>>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
+    let query = request.uri().query().map(str::to_owned);
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let answered =
         |status: u16, body: String| Response::builder().status(status).body(Full::new(Bytes::from(body))).unwrap();
     Ok(match path.as_str() {
         "/" => answered(200, WHO.to_owned()),
         "/2015-03-31/functions/quell/invocations" => {
-            seen.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let changes = ["undo", "approve", "reject"].iter().any(|name| body["quell"]["command"] == *name);
+            let by = (changes && body["quell"]["dry_run"] != true).then_some("Qualifier=operate");
+            assert_eq!(query.as_deref(), by, "{body}");
+            seen.lock().unwrap().push(body);
             let mut response = answered(200, answer);
             if let Some(error) = error {
                 response.headers_mut().insert("X-Amz-Function-Error", error.parse().unwrap());

@@ -23,13 +23,19 @@ pub struct Rehearsal {
     pub account: Account,
     policy: String,
     settings: Vec<(&'static str, String)>,
+    alias: &'static str,
 }
 
 impl Rehearsal {
     pub async fn of(policy: &str) -> Self {
         let cloud = Cloud::start().await;
         let account = Account::seed(&cloud).await;
-        Self { cloud, account, policy: policy.to_owned(), settings: Vec::new() }
+        Self { cloud, account, policy: policy.to_owned(), settings: Vec::new(), alias: "" }
+    }
+
+    /// Invokes the function by an alias, which follows its name: `:operate`.
+    pub fn by(&mut self, alias: &'static str) {
+        self.alias = alias;
     }
 
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -74,7 +80,8 @@ impl Rehearsal {
     pub async fn handle(&self, event: Value, later: i64) -> Result<Value, String> {
         let handler = self.process().await;
         let deadline = Instant::now() + TIMEOUT + self.linger();
-        let invocation = Invocation { request: "rehearsal".to_owned(), deadline };
+        let function = format!("arn:aws:lambda:{REGION}:{}:function:quell{}", self.cloud.account_id, self.alias);
+        let invocation = Invocation { request: "rehearsal".to_owned(), function, deadline };
         let work = Box::pin(handler.handle(event, &invocation));
         clock::ahead(SignedDuration::from_secs(later), work).await.map_err(|error| error.to_string())
     }

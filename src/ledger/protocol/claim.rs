@@ -242,7 +242,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         Err(until) => return denied(Denied::Wait { until }),
     };
     let id = &record.id;
-    record.incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| narrow(part, id, &holds));
+    record.incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| narrow(part, claim, id, &holds));
     // What a person approved is theirs to answer for, however much there was in the hour.
     let by_a_person = matches!(claim.occasion, Occasion::Approve { .. });
     // What was tried and refused before is tried once more, and is nothing new.
@@ -276,7 +276,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     }
     // Looking again may find all as it was left, and then the results stand.
     if how != How::Again && record.contained.is_none() {
-        record.incident.parts.iter_mut().for_each(|part| part.results.clear());
+        record.incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| part.results.clear());
     }
     record.status = Status::Containing;
     record.runs += 1;
@@ -308,13 +308,13 @@ fn given_back(record: &IncidentRecord) -> Vec<String> {
 }
 
 /// Puts together with what other holders close and leave open of the same rules.
-fn narrow(part: &mut Part, id: &IncidentId, holds: &[Hold]) {
+fn narrow(part: &mut Part, claim: &Claim, id: &IncidentId, holds: &[Hold]) {
     let Plan { subject, stages, notes, .. } = &mut part.plan;
     for step in stages.iter_mut().flatten() {
         let key = HoldKey::of(&subject.at, &step.change.setting);
         let Some(hold) = holds.iter().find(|hold| hold.key == key) else { continue };
-        for (rule, other) in hold.open_though_held(id, &step.change) {
-            let note = format!("{rule} was open though incident {other} holds it closed: somebody opened it again");
+        for (rule, other) in hold.open_though_held(id, &step.change, claim.incident.started) {
+            let note = format!("{rule} was open though incident {other} is to keep it closed: see what became of that");
             if !notes.contains(&note) {
                 notes.push(note);
             }
@@ -347,10 +347,11 @@ fn plan_of(seen: &Seen) -> u32 {
 
 fn joined(claim: &Claim, seen: &Seen, id: &IncidentId, wanted: &[Placed]) -> Result<Vec<Hold>, Timestamp> {
     let mut holds: BTreeMap<_, Hold> = BTreeMap::new();
+    let planned = claim.incident.started;
     for placed in wanted {
         let key = placed.key();
         let before = seen.holds.get(&key);
-        let mut hold = Hold::joined(holds.get(&key).or(before), placed, id, claim.by.lease.until, claim.now)?;
+        let mut hold = Hold::joined(holds.get(&key).or(before), placed, id, claim.by.lease.until, planned, claim.now)?;
         // Two steps of one setting are one write.
         hold.version = before.map_or(0, |hold| hold.version) + 1;
         holds.insert(key, hold);

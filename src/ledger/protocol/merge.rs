@@ -44,11 +44,12 @@ pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
 /// What was begun is finished as it was planned: its original values are those of before the crash. What waits stays as it
 /// was shown, and is planned anew when a person decides; what comes to it is shown as another plan.
 pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
+    let newer = is_newer(&claim.incident.finding, &known.incident.finding);
     let (parts, approval, asked) = match &known.approval {
         Some(approval) => {
             let old = known.incident.parts.iter().map(|part| match twin(part, &claim.incident.parts) {
-                Some(new) if has_ended(part, known) => new.clone(),
-                None if has_ended(part, known) => ended(part),
+                Some(new) if newer && has_ended(part, known) => new.clone(),
+                Some(_) | None if has_ended(part, known) => ended(part),
                 new if is_begun(part) => extended(part, new, known),
                 Some(new) if gives_way(part, new) => new.clone(),
                 Some(_) | None => part.clone(),
@@ -160,6 +161,7 @@ pub(super) fn shown_again(claim: &Claim, known: &IncidentRecord) -> IncidentReco
 
 /// The parts that were begun, as they were planned, with what only the newer look found; and the newer ones of the rest.
 pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
+    let newer = is_newer(&claim.incident.finding, &known.incident.finding);
     let is_going_on = |part: &&Part| is_begun(part) && !has_ended(part, known);
     let old: Vec<&Part> = known.incident.parts.iter().filter(is_going_on).collect();
     let kept = old.iter().map(|part| extended(part, twin(part, &claim.incident.parts), known));
@@ -170,8 +172,8 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
     let rejected = known.history.iter().any(|entry| entry.what == What::Rejected);
     let new = new.map(|part| match twin(part, &known.incident.parts) {
         Some(decided) if rejected && is_rejected(decided, part) => decided.clone(),
-        // What the finding does next has it contained again; a decision on something else does not.
-        Some(before) if claim.occasion != Occasion::Delivery && has_ended(before, known) => ended(part),
+        // What the finding does next has it contained again; a decision on something else, or another try, does not.
+        Some(before) if !newer && has_ended(before, known) => ended(before),
         Some(_) | None => part.clone(),
     });
     kept.chain(over).chain(new).collect()
@@ -181,7 +183,7 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
 pub(super) fn has_ended(part: &Part, known: &IncidentRecord) -> bool {
     let is_back = part.results.iter().all(|result| result.outcome == Outcome::LetGo);
     let is_free = part.keys().all(|key| !known.holds.contains(&key) && !known.let_go.contains(&key));
-    is_begun(part) && !part.results.is_empty() && is_back && is_free
+    !part.results.is_empty() && is_back && is_free
 }
 
 fn ended(part: &Part) -> Part {

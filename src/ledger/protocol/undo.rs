@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 const TO_DECIDE: SignedDuration = SignedDuration::from_hours(1);
 
 /// When what could not be ended is ended once more: what failed, and what AWS refused.
-const AN_HOUR: SignedDuration = SignedDuration::from_hours(1);
-const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+const SOON: SignedDuration = SignedDuration::from_hours(6);
+const LATER: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why there is nothing to undo.
 #[derive(Debug, Clone, PartialEq)]
@@ -184,8 +184,8 @@ pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[Done], news: Ne
         // What stays held is looked after, also where nothing was seen to hold yet.
         record.contained = record.contained.or(Some(now)).filter(|_| !record.holds.is_empty());
         record.failures = 0;
-        // What was for a time and cannot be given back is tried again, and told: in an hour, or a day later if AWS refused it.
-        let again = now.saturating_add(if try_again { AN_HOUR } else { A_DAY }).unwrap_or(Timestamp::MAX);
+        // What was for a time and cannot be given back is tried again, and told: in six hours, or a day later if AWS refused it.
+        let again = now.saturating_add(if try_again { SOON } else { LATER }).unwrap_or(Timestamp::MAX);
         let on = kept_on(&record, &|part| part.ends.is_some_and(|ends| ends <= now));
         for part in record.incident.parts.iter_mut().filter(|part| part.ends.is_some_and(|ends| ends <= now)) {
             let held: Vec<HoldKey> = part.keys().filter(|key| record.holds.contains(key)).collect();

@@ -452,7 +452,7 @@ fn holds() -> Vec<(&'static str, Hold)> {
 
 fn joined(hold: Option<&Hold>, change: &Change, by: &IncidentId) -> Hold {
     let at: Place = finding(0, 1).at;
-    Hold::joined(hold, &Placed { at, change: change.clone() }, by, now(), now()).unwrap()
+    Hold::joined(hold, &Placed { at, change: change.clone() }, by, now(), now(), now()).unwrap()
 }
 
 fn rule(network: &str) -> Rule {
