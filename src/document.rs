@@ -34,10 +34,7 @@ impl Document {
 /// A text as it is; what is parsed, as records of the first schema have it, in its shortest form.
 impl From<serde_json::Value> for Document {
     fn from(document: serde_json::Value) -> Self {
-        match document {
-            serde_json::Value::String(text) => Self(text),
-            parsed => Self(parsed.to_string()),
-        }
+        if let serde_json::Value::String(text) = document { Self(text) } else { Self(document.to_string()) }
     }
 }
 

@@ -4,6 +4,10 @@
 //! without it. Most settings have one value, and the last holder's counts. The ingress rules of a group are many
 //! settings in one: each rule is there or not, and one incident's rules come back while another's stay closed.
 
+mod found;
+
+pub use found::{GiveBack, again, give_back};
+
 use super::key::{HoldKey, IncidentId, Placed};
 use super::record::Lease;
 use super::schema::Schema;
@@ -74,21 +78,6 @@ pub enum Release {
     Back(Change),
 }
 
-/// What to do about the value that was read.
-#[derive(Debug, Clone, PartialEq)]
-pub enum GiveBack {
-    /// It is back already.
-    Already,
-    Write(Change),
-    /// All but these rules: somebody closed a part that we had left open of them.
-    WriteBut {
-        change: Change,
-        rules: Value,
-    },
-    /// Somebody else set it to something of their own.
-    Drifted,
-}
-
 impl Hold {
     /// The hold after the incident `by` joined it, to write until then what it began to plan at `planned`. The first original
     /// value stays; a hold that is being given back, or was just before, must be waited for.
@@ -115,10 +104,9 @@ impl Hold {
         }
         // What was just given back of a group's rules may still be seen as it was, whoever holds others of them.
         let is_new = !hold.holders.iter().any(|holder| holder.incident == *by);
-        if hold.holders.is_empty() || is_new && matches!(setting, Setting::IngressRules(_)) {
-            if let Some(settled) = hold.given_back.map(settled).filter(|settled| *settled > now) {
-                return Err(settled);
-            }
+        let is_changed = hold.holders.is_empty() || is_new && matches!(setting, Setting::IngressRules(_));
+        if let Some(settled) = hold.given_back.map(settled).filter(|settled| is_changed && *settled > planned) {
+            return Err(settled.max(now));
         }
         if hold.holders.is_empty() {
             (hold.original, hold.setting) = (holder.from.clone(), setting);
@@ -448,81 +436,6 @@ impl Holder {
         let kept = &(&both(from & to, first & then) - &closed) - &opened;
         (self.from, self.to) = (Value::Rules(&closed | &kept), Value::Rules(&opened | &kept));
     }
-}
-
-/// What a look writes about `found`, read with the change that [`Hold::kept_by`] gave; none where it is still contained.
-///
-/// Of a group's rules nothing is opened but in the place of a wider one that somebody opened again: what is missing of what
-/// we left open, somebody closed.
-#[must_use]
-pub fn again(kept: &Change, found: &Value) -> Option<Change> {
-    let to = match (&kept.setting, &kept.from, &kept.to, found) {
-        (Setting::IngressRules(_), Value::Rules(from), Value::Rules(to), Value::Rules(found)) => {
-            let open = &(found & from) - to;
-            if open.is_empty() {
-                return None;
-            }
-            let stays = |rule: &&Rule| found.contains(rule) || open.iter().any(|wide| rule.is_within(wide));
-            Value::Rules(to.iter().filter(stays).cloned().collect())
-        }
-        _ if *found == kept.to => return None,
-        _ => kept.to.clone(),
-    };
-    Some(Change { setting: kept.setting.clone(), from: found.clone(), to })
-}
-
-/// What to do about `found`, read with the change that [`Release::Back`] gave.
-#[must_use]
-pub fn give_back(back: &Change, found: &Value) -> GiveBack {
-    let Change { setting, from: ours, to } = back;
-    let to = &still_there(ours, to, found);
-    if found == to {
-        return GiveBack::Already;
-    }
-    let write = |from: &Value| GiveBack::Write(Change { setting: setting.clone(), from: from.clone(), to: to.clone() });
-    match setting {
-        Setting::IngressRules(_) => match narrowed(ours, to, found) {
-            None => write(found),
-            Some((now, _)) if now == *found => GiveBack::Drifted,
-            Some((now, rules)) => {
-                let change = Change { setting: setting.clone(), from: found.clone(), to: now };
-                GiveBack::WriteBut { change, rules }
-            }
-        },
-        // Ours by its tag, whatever rules are in it; AWS does not delete one that anything uses.
-        Setting::QuarantineGroup(_) if *to == Value::Absent => write(found),
-        Setting::AccessKeyStatus(_)
-        | Setting::InlinePolicy(_)
-        | Setting::InterfaceGroups(_)
-        | Setting::QuarantineGroup(_) => {
-            if found == ours {
-                write(ours)
-            } else {
-                GiveBack::Drifted
-            }
-        }
-    }
-}
-
-/// What should be, without the rules that should be before and after, and that somebody else has closed.
-fn still_there(ours: &Value, to: &Value, found: &Value) -> Value {
-    match (ours, to, found) {
-        (Value::Rules(ours), Value::Rules(to), Value::Rules(found)) => Value::Rules(to - &(&(ours & to) - found)),
-        _ => to.clone(),
-    }
-}
-
-/// What to give back, and which rules not: where somebody closed a part that we had left open of a rule, the rule would open
-/// it again. None where nobody did. We open all before we close any, so a run that ended in between is none of these.
-fn narrowed(ours: &Value, to: &Value, found: &Value) -> Option<(Value, Value)> {
-    let (wanted, found) = (rules(to)?, rules(found)?);
-    let left = only_in(ours, to);
-    let is_closed =
-        |wide: &&Rule| !found.contains(wide) && left.iter().any(|rule| rule.is_within(wide) && !found.contains(rule));
-    let wide: BTreeSet<Rule> = wanted.iter().filter(is_closed).cloned().collect();
-    let stays = left.iter().filter(|rule| found.contains(rule) && wide.iter().any(|wide| rule.is_within(wide)));
-    let now = &(wanted - &wide) | &stays.cloned().collect();
-    (!wide.is_empty()).then_some((Value::Rules(now), Value::Rules(wide)))
 }
 
 fn rules(value: &Value) -> Option<&BTreeSet<Rule>> {

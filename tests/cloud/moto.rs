@@ -1,4 +1,4 @@
-//! The moto server that every emulated cloud of a test run shares, and a client that asks it directly.
+//! The moto servers that the emulated clouds of a test run share, and a client that asks them directly.
 //!
 //! The client is deliberately not the AWS SDK: what a test arranges and reads back must not go through the
 //! library that the code under test relies on.
@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -26,7 +27,10 @@ pub const REGION: &str = "eu-west-1";
 /// moto serves any number of accounts; this header says which one a request is for.
 const ACCOUNT: HeaderName = HeaderName::from_static("x-moto-account-id");
 
-/// A client of the shared moto server.
+/// As many as tests run side by side on two cores: one server handles one call at a time.
+const SERVERS: usize = 2;
+
+/// A client of a shared moto server.
 #[derive(Clone)]
 pub struct Moto {
     port: u16,
@@ -34,10 +38,11 @@ pub struct Moto {
 }
 
 impl Moto {
-    /// Connects to the server, and starts it first if this is the first use in this process.
+    /// Connects to the servers in turn, and starts one first if this is its first use in this process.
     pub fn shared() -> Moto {
-        static SERVER: OnceLock<Server> = OnceLock::new();
-        let server = SERVER.get_or_init(Server::start);
+        static RUNNING: [OnceLock<Server>; SERVERS] = [const { OnceLock::new() }; SERVERS];
+        static TURN: AtomicUsize = AtomicUsize::new(0);
+        let server = RUNNING[TURN.fetch_add(1, Ordering::Relaxed) % SERVERS].get_or_init(Server::start);
         Moto { port: server.port, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 

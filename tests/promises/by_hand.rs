@@ -1,6 +1,6 @@
 //! The commands that people are shown do what Quell does, and take it back: run by a shell, with AWS's own command line.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
+#![expect(clippy::unwrap_used, reason = "a test that panics has said what it has to say")]
 
 use crate::cloud::REGION;
 use crate::crash::scene::{self, Scene};

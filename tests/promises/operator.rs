@@ -303,8 +303,9 @@ async fn serve(
         "/" => answered(200, WHO.to_owned()),
         "/2015-03-31/functions/quell/invocations" => {
             let body: Value = serde_json::from_slice(&body).unwrap();
-            let changes = ["undo", "approve", "reject"].iter().any(|name| body["quell"]["command"] == *name);
-            let by = (changes && body["quell"]["dry_run"] != true).then_some("Qualifier=operate");
+            let asked = |field: &str| body.pointer(&format!("/quell/{field}")).cloned().unwrap_or_default();
+            let changes = ["undo", "approve", "reject"].iter().any(|name| asked("command") == *name);
+            let by = (changes && asked("dry_run") != true).then_some("Qualifier=operate");
             assert_eq!(query.as_deref(), by, "{body}");
             seen.lock().unwrap().push(body);
             let mut response = answered(200, answer);

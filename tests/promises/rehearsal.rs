@@ -56,6 +56,8 @@ impl Rehearsal {
         let aws = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(Region::new(REGION))
             .endpoint_url(self.cloud.url())
+            // The cloud is asked without TLS, and reading the root certificates takes a third of a process's time.
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
             .credentials_provider(credentials);
         let setting = |name: &str| match name {
             "QUELL_ACCOUNT" => Some(self.cloud.account_id.clone()),

@@ -241,8 +241,8 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         Ok(holds) => holds,
         Err(until) => return denied(Denied::Wait { until }),
     };
-    let id = &record.id;
-    record.incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| narrow(part, claim, id, &holds));
+    let IncidentRecord { id, holds: held, incident, .. } = &mut record;
+    incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| narrow(part, claim, id, held, &holds));
     // What a person approved is theirs to answer for, however much there was in the hour.
     let by_a_person = matches!(claim.occasion, Occasion::Approve { .. });
     // What was tried and refused before is tried once more, and is nothing new.
@@ -308,16 +308,17 @@ fn given_back(record: &IncidentRecord) -> Vec<String> {
 }
 
 /// Puts together with what other holders close and leave open of the same rules.
-fn narrow(part: &mut Part, claim: &Claim, id: &IncidentId, holds: &[Hold]) {
+fn narrow(part: &mut Part, claim: &Claim, id: &IncidentId, held: &[HoldKey], holds: &[Hold]) {
     let Plan { subject, stages, notes, .. } = &mut part.plan;
     for step in stages.iter_mut().flatten() {
         let key = HoldKey::of(&subject.at, &step.change.setting);
         let Some(hold) = holds.iter().find(|hold| hold.key == key) else { continue };
-        for (rule, other) in hold.open_though_held(id, &step.change, claim.incident.started) {
-            let note = format!("{rule} was open though incident {other} is to keep it closed: see what became of that");
-            if !notes.contains(&note) {
-                notes.push(note);
-            }
+        // What is held already was planned before.
+        if !held.contains(&key) {
+            let open = hold.open_though_held(id, &step.change, claim.incident.started).into_iter();
+            notes.extend(open.map(|(rule, other)| {
+                format!("{rule} was open though incident {other} is to keep it closed: see what became of that")
+            }));
         }
         step.change = hold.wanted_of(&step.change);
     }

@@ -183,7 +183,7 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
 pub(super) fn has_ended(part: &Part, known: &IncidentRecord) -> bool {
     let is_back = part.results.iter().all(|result| result.outcome == Outcome::LetGo);
     let is_free = part.keys().all(|key| !known.holds.contains(&key) && !known.let_go.contains(&key));
-    !part.results.is_empty() && is_back && is_free
+    !part.plan.stages.is_empty() && !part.results.is_empty() && is_back && is_free
 }
 
 fn ended(part: &Part) -> Part {

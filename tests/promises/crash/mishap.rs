@@ -33,12 +33,12 @@ pub struct Place {
 }
 
 impl Mishap {
-    /// Only reads of what was written can be stale.
+    /// Only reads of what was written can be stale, and then all of that operation are: that is one case.
     pub fn can_meet(self, place: &Place) -> bool {
         let operation = place.action.split(':').nth(1).unwrap_or_default();
         let reads = ["iam:", "ec2:"].iter().any(|service| place.action.starts_with(service))
             && ["Get", "List", "Describe"].iter().any(|verb| operation.starts_with(verb));
-        self != Self::StaleReads || reads
+        self != Self::StaleReads || reads && place.nth == 1
     }
 
     pub fn kills(self) -> bool {

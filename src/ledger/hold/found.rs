@@ -1,0 +1,96 @@
+//! What is written of a held setting, by what is found of it.
+
+use super::{only_in, rules};
+use crate::change::{Change, Rule, Value};
+use crate::setting::Setting;
+use std::collections::BTreeSet;
+
+/// What to do about the value that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GiveBack {
+    /// It is back already.
+    Already,
+    Write(Change),
+    /// All but these rules: somebody closed a part that we had left open of them.
+    WriteBut {
+        change: Change,
+        rules: Value,
+    },
+    /// Somebody else set it to something of their own.
+    Drifted,
+}
+
+/// What a look writes about `found`, read with the change that [`super::Hold::kept_by`] gave; none where it is still contained.
+///
+/// Of a group's rules nothing is opened but in the place of a wider one that somebody opened again: what is missing of what
+/// we left open, somebody closed.
+#[must_use]
+pub fn again(kept: &Change, found: &Value) -> Option<Change> {
+    let to = match (&kept.setting, &kept.from, &kept.to, found) {
+        (Setting::IngressRules(_), Value::Rules(from), Value::Rules(to), Value::Rules(found)) => {
+            let open = &(found & from) - to;
+            if open.is_empty() {
+                return None;
+            }
+            let stays = |rule: &&Rule| found.contains(rule) || open.iter().any(|wide| rule.is_within(wide));
+            Value::Rules(to.iter().filter(stays).cloned().collect())
+        }
+        _ if *found == kept.to => return None,
+        _ => kept.to.clone(),
+    };
+    Some(Change { setting: kept.setting.clone(), from: found.clone(), to })
+}
+
+/// What to do about `found`, read with the change that [`super::Release::Back`] gave.
+#[must_use]
+pub fn give_back(back: &Change, found: &Value) -> GiveBack {
+    let Change { setting, from: ours, to } = back;
+    let to = &still_there(ours, to, found);
+    if found == to {
+        return GiveBack::Already;
+    }
+    let write = |from: &Value| GiveBack::Write(Change { setting: setting.clone(), from: from.clone(), to: to.clone() });
+    match setting {
+        Setting::IngressRules(_) => match narrowed(ours, to, found) {
+            None => write(found),
+            Some((now, _)) if now == *found => GiveBack::Drifted,
+            Some((now, rules)) => {
+                let change = Change { setting: setting.clone(), from: found.clone(), to: now };
+                GiveBack::WriteBut { change, rules }
+            }
+        },
+        // Ours by its tag, whatever rules are in it; AWS does not delete one that anything uses.
+        Setting::QuarantineGroup(_) if *to == Value::Absent => write(found),
+        Setting::AccessKeyStatus(_)
+        | Setting::InlinePolicy(_)
+        | Setting::InterfaceGroups(_)
+        | Setting::QuarantineGroup(_) => {
+            if found == ours {
+                write(ours)
+            } else {
+                GiveBack::Drifted
+            }
+        }
+    }
+}
+
+/// What should be, without the rules that should be before and after, and that somebody else has closed.
+fn still_there(ours: &Value, to: &Value, found: &Value) -> Value {
+    match (ours, to, found) {
+        (Value::Rules(ours), Value::Rules(to), Value::Rules(found)) => Value::Rules(to - &(&(ours & to) - found)),
+        _ => to.clone(),
+    }
+}
+
+/// What to give back, and which rules not: where somebody closed a part that we had left open of a rule, the rule would open
+/// it again. None where nobody did. We open all before we close any, so a run that ended in between is none of these.
+fn narrowed(ours: &Value, to: &Value, found: &Value) -> Option<(Value, Value)> {
+    let (wanted, found) = (rules(to)?, rules(found)?);
+    let left = only_in(ours, to);
+    let is_closed =
+        |wide: &&Rule| !found.contains(wide) && left.iter().any(|rule| rule.is_within(wide) && !found.contains(rule));
+    let wide: BTreeSet<Rule> = wanted.iter().filter(is_closed).cloned().collect();
+    let stays = left.iter().filter(|rule| found.contains(rule) && wide.iter().any(|wide| rule.is_within(wide)));
+    let now = &(wanted - &wide) | &stays.cloned().collect();
+    (!wide.is_empty()).then_some((Value::Rules(now), Value::Rules(wide)))
+}
