@@ -1,13 +1,15 @@
-//! What else stops, as far as it takes too long to find out before containing: the load balancers that send requests to an
-//! instance. It is asked where somebody waits for the answer (a rule with a ceiling, a person who decides), and otherwise
+//! What else stops, or goes on, as far as it takes too long to find out before containing: the load balancers that send
+//! requests to an instance, and the other instances on a role. It is asked where somebody waits for the answer (a rule with a ceiling, a person who decides), and otherwise
 //! once the containment is read back.
 
 use crate::aws::Cloud;
 use crate::change::{Rule, Value};
+use crate::cloud_error::CloudError;
 use crate::finding::SubjectKind;
+use crate::id::{InstanceId, Region, RoleName, SessionName};
 use crate::observe::{self, Budget};
-use crate::observed::Balancers;
-use crate::plan::Plan;
+use crate::observed::{Balancers, OnRole};
+use crate::plan::{BlastRadius, Plan};
 use crate::setting::Setting;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -18,9 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// So many are named.
 const NAMED: usize = 8;
 
-/// Adds the load balancers to the plan's blast radius, if it has to do with any and they are not in it yet. Never fails:
-/// what could not be asked is said.
+/// Adds to the plan's blast radius what it has to do with and is not in it yet: load balancers, instances on the role. Never
+/// fails: what could not be asked is said.
 pub async fn complete(cloud: &Cloud, plan: &mut Plan, budget: &Budget, until: Instant) {
+    if let SubjectKind::RoleSession { role, session, .. } = &plan.subject.kind
+        && !plan.blast.instances_asked
+        && plan.steps().next().is_some()
+    {
+        let until = until.min(Instant::now() + PATIENCE);
+        let (role, session) = (role.clone(), session.clone());
+        let asked = tokio::time::timeout_at(until.into(), observe::instances_of(cloud, &role)).await;
+        let asked = asked.unwrap_or_else(|_| Err(CloudError::out_of_time("listing the instances on the role")));
+        go_on(&mut plan.blast, &role, &session, &plan.subject.at.region, asked);
+    }
     let SubjectKind::Instance { id, .. } = &plan.subject.kind else { return };
     let cuts = plan.steps().any(|step| cuts_requests(&step.change.setting) && !step.change.is_already_so());
     if plan.blast.balancers_asked || !cuts {
@@ -28,6 +40,39 @@ pub async fn complete(cloud: &Cloud, plan: &mut Plan, budget: &Budget, until: In
     }
     let until = until.min(Instant::now() + PATIENCE);
     add(plan, observe::balancers(cloud, id, budget, until).await);
+}
+
+/// Who else has the role: they have sessions of their own, and lose nothing.
+fn go_on(
+    blast: &mut BlastRadius,
+    role: &RoleName,
+    session: &SessionName,
+    region: &Region,
+    asked: Result<OnRole, CloudError>,
+) {
+    blast.instances_asked = true;
+    let OnRole { mut instances, more } = match asked {
+        Ok(asked) => asked,
+        Err(error) => {
+            // They do not stop, so nothing waits for it.
+            blast.says.push(format!("Which other instances have role {role}, and keep it, is not known: {error}"));
+            return;
+        }
+    };
+    instances.retain(|instance| instance.as_str() != session.as_str());
+    let some: Vec<&str> = instances.iter().take(NAMED).map(InstanceId::as_str).collect();
+    let left = instances.len() - some.len();
+    let and = match (left, more) {
+        (0, false) => String::new(),
+        (0, true) => ", and maybe others".to_owned(),
+        (left, false) => format!(" and {left} more"),
+        (left, true) => format!(" and {left} more, and maybe others"),
+    };
+    blast.says.push(match (some.as_slice(), more) {
+        ([], false) => format!("No other instance in {region} has role {role}."),
+        ([], true) => format!("Of the instances in {region} that were listed no other has role {role}."),
+        (some, _) => format!("Other instances in {region} that have role {role} keep it: {}{and}.", some.join(", ")),
+    });
 }
 
 fn cuts_requests(setting: &Setting) -> bool {
@@ -155,6 +200,29 @@ mod tests {
         let both: &[(&str, &[i32])] = &[("all", &[22, 80]), ("ssh", &[22]), ("web", &[80])];
         check(closed(&[rule(0, 65535)], &[rule(0, 21), rule(23, 65535)]), both, (2, says));
         check(closed(&[rule(3389, 3389)], &[]), both, NONE);
+    }
+
+    #[test]
+    fn who_else_has_the_role_is_told() {
+        let role = |asked| {
+            let mut blast = BlastRadius::default();
+            let session = "i-0a".try_into().unwrap();
+            go_on(&mut blast, &"web".try_into().unwrap(), &session, &"eu-west-1".try_into().unwrap(), asked);
+            assert!(blast.instances_asked && blast.count == 0);
+            blast.sentences()
+        };
+        let on = |instances: &[&str], more| {
+            Ok(OnRole { instances: instances.iter().map(|id| (*id).try_into().unwrap()).collect(), more })
+        };
+        assert_eq!(role(on(&["i-0a"], false)), ["No other instance in eu-west-1 has role web."]);
+        let keep = "Other instances in eu-west-1 that have role web keep it: i-0b, i-0c.";
+        assert_eq!(role(on(&["i-0c", "i-0a", "i-0b"], false)), [keep]);
+        assert_eq!(role(on(&["i-0b"], true)), [keep.replace(", i-0c", ", and maybe others")]);
+        let unread = role(Err(CloudError::gone("ec2:DescribeIamInstanceProfileAssociations", "x")));
+        assert!(
+            unread[0].starts_with("Which other instances have role web, and keep it, is not known: ec2:"),
+            "{unread:?}"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What AWS's errors mean to us.
 
+use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use std::fmt;
@@ -30,11 +31,11 @@ pub enum Kind {
 }
 
 impl CloudError {
-    /// Reads the meaning of a failed call off its error code.
-    pub fn new<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
+    /// Reads the meaning of a failed call off its error code, and off the HTTP status of a code that is not known here: each
+    /// service has names of its own for what is AWS's failure.
+    pub fn new<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: fmt::Debug + 'static,
     {
         if let Some(error) = no_credentials(error) {
             let code = error.code().unwrap_or_default();
@@ -42,7 +43,10 @@ impl CloudError {
             return Self { operation: "sts:AssumeRole", kind: kind_of(code), code: code.to_owned(), message };
         }
         let (kind, code) = match (error, error.code()) {
-            (SdkError::ServiceError(_), Some(code)) => (kind_of(code), code.to_owned()),
+            (SdkError::ServiceError(_), Some(code)) => {
+                let status = error.raw_response().map(|answer| answer.status().as_u16());
+                (kind_by(code, status), code.to_owned())
+            }
             (SdkError::ConstructionFailure(_), _) => (Kind::Other, "the request could not be made".to_owned()),
             (SdkError::TimeoutError(_), _) => (Kind::Transient, "no answer in time".to_owned()),
             (_, Some(code)) => (Kind::Transient, code.to_owned()),
@@ -150,6 +154,14 @@ fn kind_of(code: &str) -> Kind {
     }
 }
 
+/// What a code means that an answer of this HTTP status has.
+fn kind_by(code: &str, status: Option<u16>) -> Kind {
+    match (kind_of(code), status) {
+        (Kind::Other, Some(429 | 500..=599)) => Kind::Transient,
+        (kind, _) => kind,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +175,11 @@ mod tests {
         check("UnauthorizedOperation", Kind::Refused);
         check("UnmodifiableEntity", Kind::Refused);
         check("InvalidParameterValue", Kind::Other);
+        let check = |code, status, expect| assert_eq!(kind_by(code, Some(status)), expect, "{code} {status}");
+        check("InternalServerErrorException", 500, Kind::Transient);
+        check("ServiceUnavailableException", 503, Kind::Transient);
+        check("LimitReached", 429, Kind::Transient);
+        check("BadRequestException", 400, Kind::Other);
+        check("NoSuchEntity", 500, Kind::Gone);
     }
 }

@@ -24,6 +24,8 @@ pub enum Obeyed {
     Acted(Ending),
     /// What is wrong with the order.
     Wrong(String),
+    /// What stands in its way, and may pass.
+    NotNow(String),
 }
 
 /// Carries out an order.
@@ -189,7 +191,7 @@ async fn give_back(
     };
     Ok(match undo(responder, run, id, keys.as_deref()).await? {
         Ok(ending) => Obeyed::Acted(ending),
-        Err(NoUndo::Busy { until }) => Obeyed::Wrong(format!("another run is at it until {until}: try again then")),
+        Err(NoUndo::Busy { until }) => Obeyed::NotNow(format!("another run is at it until {until}: try again then")),
         Err(NoUndo::Waiting) => Obeyed::Wrong("nothing was done yet: reject it instead".to_owned()),
         Err(NoUndo::Over(status)) => Obeyed::Wrong(format!("there is nothing to undo: it is {}", word(status))),
         Err(NoUndo::NotHeld) => Obeyed::Wrong("there is nothing to undo: the incident does not hold that".to_owned()),
@@ -209,10 +211,17 @@ fn keys(record: &IncidentRecord, step: Option<NonZeroUsize>) -> Result<Option<Ve
     }
 }
 
-async fn approve(responder: &Responder, run: &Run, id: &IncidentId, plan: u32) -> Result<Obeyed, LedgerError> {
+async fn approve(responder: &Responder, run: &Run, id: &IncidentId, plan: Option<u32>) -> Result<Obeyed, LedgerError> {
     let record = responder.ledger.get(id).await?;
     let Some(approval) = record.approval.clone().filter(|_| record.status == Status::Waiting) else {
         return Ok(Obeyed::Wrong(format!("nothing waits for approval: it is {}", word(record.status))));
+    };
+    let Some(plan) = plan.or_else(|| only_plan(&record)) else {
+        let newest = approval.plan;
+        let several = "more than one plan was shown";
+        return Ok(Obeyed::Wrong(format!(
+            "{several}: name the one that you read, --plan {newest} if it is the newest"
+        )));
     };
     if approval.plan != plan {
         let newest = approval.plan;
@@ -221,19 +230,24 @@ async fn approve(responder: &Responder, run: &Run, id: &IncidentId, plan: u32) -
     let mut incident = Box::pin(plan_for(responder, record.incident.finding.clone(), run.until)).await;
     if let Some(why) = incident.unseen() {
         let again = "nothing was done: it cannot be looked at now, so give the order again";
-        return Ok(Obeyed::Wrong(format!("{again}: {why}")));
+        return Ok(Obeyed::NotNow(format!("{again}: {why}")));
     }
     incident.news = Some(News::Approved { by: said_by(&run.worker.who) });
     Ok(match claim(responder, run, incident, Occasion::Approve { plan }, Seen::early(record)).await {
         Ending::Quiet(Quiet::Known) => {
             Obeyed::Wrong("somebody decided on it meanwhile: look with \"quell show\"".to_owned())
         }
-        Ending::Quiet(Quiet::Busy | Quiet::Kept) => {
-            Obeyed::Wrong("another run is at it: try again in a minute".to_owned())
+        Ending::Quiet(Quiet::Busy | Quiet::Kept | Quiet::Gathered) => {
+            Obeyed::NotNow("another run is at it: try again in a minute".to_owned())
         }
-        Ending::ComeAgain { why, .. } => Obeyed::Wrong(format!("not now: {why}")),
+        Ending::ComeAgain { why, .. } => Obeyed::NotNow(format!("not now: {why}")),
         told @ Ending::Tell(_) => Obeyed::Acted(told),
     })
+}
+
+/// The number of the plan, where people were shown no other: then it is the one that they read.
+fn only_plan(record: &IncidentRecord) -> Option<u32> {
+    Some(1).filter(|only| record.next_plan() == only + 1)
 }
 
 async fn reject(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Obeyed, LedgerError> {

@@ -40,9 +40,14 @@ enum Objection {
     /// Quell does not do it, whoever asks; the plan is left as the manual steps.
     Refuse(Refusal, String),
     AtMost(Response, String),
+    /// Something could not be asked: a person is, until it can be.
+    NotAsked(String),
     /// Lowers nothing, but people should know.
     Note(String),
 }
+
+/// What comes of it where nothing else is in the way.
+const ASKS_AGAIN: &str = "Quell asks again, and then does what the rule says unless a person decides first";
 
 const GUARDS: &[fn(&Case<'_>) -> Vec<Objection>] = &[
     finding::unverified,
@@ -71,10 +76,15 @@ pub fn lowered(case: &Case<'_>) -> Decision {
     let refused = objections.iter().filter_map(Objection::refusal).min();
     let Terms { max_blast: _, expires, approval } = *terms;
     let acts_in_the_end = approval.is_some_and(|approval| approval.fallback == Fallback::Contain);
-    let (lowered, notes) = told(objections, if acts_in_the_end { Response::Contain } else { *response });
+    let wanted = if acts_in_the_end { Response::Contain } else { *response };
+    let passes = |objection: &&Objection| matches!(objection, Objection::NotAsked(_));
+    let lasting = objections.iter().filter(|it| !passes(it)).filter_map(Objection::most).min();
+    // Nothing else keeps it from being done, by now or when the time to decide is over.
+    let passing = least.is_some_and(|least| least < lasting.map_or(wanted, |most| most.min(wanted)));
+    let (lowered, notes) = told(objections, wanted, passing);
     let approval = if least.is_none() { approval } else { approval.map(only_by_a_person) };
     let rule = rule.clone();
-    Decision { response: decided, rule, lowered, approved: false, refused, notes, expires, approval }
+    Decision { response: decided, rule, lowered, approved: false, passing, refused, notes, expires, approval }
 }
 
 /// A team that lets time decide did not mean plans that a guard objects to.
@@ -84,14 +94,16 @@ fn only_by_a_person(approval: Approval) -> Approval {
 
 /// The reasons, the one that wants least first, and the notes. A refusal is always told; other objections are where
 /// they make a difference.
-fn told(mut objections: Vec<Objection>, wanted: Response) -> (Vec<String>, Vec<String>) {
+fn told(mut objections: Vec<Objection>, wanted: Response, passing: bool) -> (Vec<String>, Vec<String>) {
     objections.sort_by_key(|objection| (objection.refusal().is_none(), objection.most()));
     let (mut lowered, mut notes) = (Vec::new(), Vec::new());
     for objection in objections {
         match objection {
             Objection::Refuse(_, why) => lowered.push(why),
             Objection::AtMost(most, why) if most < wanted => lowered.push(why),
-            Objection::AtMost(..) => {}
+            Objection::NotAsked(why) if passing => lowered.push(format!("{why}; {ASKS_AGAIN}")),
+            Objection::NotAsked(why) if Response::Approve < wanted => lowered.push(why),
+            Objection::AtMost(..) | Objection::NotAsked(_) => {}
             Objection::Note(note) => notes.push(note),
         }
     }
@@ -104,6 +116,7 @@ impl Objection {
             // Not less: people need the plan to do by hand what is refused.
             Self::Refuse(..) => Some(Response::Plan),
             Self::AtMost(response, _) => Some(*response),
+            Self::NotAsked(_) => Some(Response::Approve),
             Self::Note(_) => None,
         }
     }
@@ -111,13 +124,18 @@ impl Objection {
     fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Refuse(refusal, _) => Some(*refusal),
-            Self::AtMost(..) | Self::Note(_) => None,
+            Self::AtMost(..) | Self::NotAsked(_) | Self::Note(_) => None,
         }
     }
 }
 
 fn plan_only(why: impl Into<String>) -> Objection {
     Objection::AtMost(Response::Plan, why.into())
+}
+
+/// What could not be asked may be asked in a minute, where that was for a moment only.
+fn not_asked(why: String, transient: bool) -> Objection {
+    if transient { Objection::NotAsked(why) } else { ask_a_person(why) }
 }
 
 fn ask_a_person(why: impl Into<String>) -> Objection {
@@ -133,8 +151,8 @@ fn kill_switch(case: &Case<'_>) -> Vec<Objection> {
             vec![Objection::AtMost(*response, format!("the kill switch says \"{response}\""))]
         }
         unclear @ KillSwitch::Unclear { .. } => unclear.stops().into_iter().map(plan_only).collect(),
-        KillSwitch::Unreadable { why } => {
-            vec![ask_a_person(format!("the kill switch may be on: it could not be read ({why})"))]
+        KillSwitch::Unreadable { why, transient } => {
+            vec![not_asked(format!("the kill switch may be on: it could not be read ({why})"), *transient)]
         }
     }
 }

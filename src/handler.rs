@@ -7,18 +7,21 @@ use crate::command::{Obeyed, acted, obey};
 use crate::config::Config;
 use crate::finding::{Finding, ParseError};
 use crate::guard::Own;
+use crate::id::AccountId;
 use crate::incident::{Incident, News};
 use crate::ledger::key::IncidentId;
-use crate::ledger::record::{Status, Who, Worker};
+use crate::ledger::record::{IncidentRecord, Status, Who, Worker};
 use crate::ledger::{Ledger, LedgerError};
 use crate::notify::{self, sns};
 use crate::operator::wire::Order;
 use crate::request::{self, Request};
-use crate::respond::{Ending, Responder, Run, Story, respond};
+use crate::respond::{Ending, Quiet, Responder, Run, Story, respond};
 use crate::sweep;
 use aws_config::SdkConfig;
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
@@ -135,18 +138,23 @@ impl Handler {
         }
     }
 
-    /// Does what is due about an incident, and tells what came of it.
-    async fn look_after(&self, id: &IncidentId, run: &Run, invocation: &Invocation) -> Result<(), HandlerError> {
+    /// Does what is due about an incident, and tells what came of it, or why there is nothing to tell.
+    async fn look_after(
+        &self,
+        id: &IncidentId,
+        run: &Run,
+        invocation: &Invocation,
+    ) -> Result<Option<Quiet>, HandlerError> {
         match sweep::look_after(&self.responder, run, id).await? {
             Ending::Tell(story) => {
                 let is_known = story.is_known;
                 match self.tell(*story, invocation).await {
                     // The sweep's next try comes by the clock, not by an error that rings an alarm each time.
-                    Err(HandlerError::TryAgain) if is_known => Ok(()),
-                    told => told.map(drop),
+                    Err(HandlerError::TryAgain) if is_known => Ok(None),
+                    told => told.map(|_| None),
                 }
             }
-            Ending::Quiet(_) => Ok(()),
+            Ending::Quiet(why) => Ok(Some(why)),
             Ending::ComeAgain { why, .. } => Err(HandlerError::ComeAgain(why)),
         }
     }
@@ -164,7 +172,7 @@ impl Handler {
     /// Looks after what is due, one incident after the other, as long as there is time. One that fails does not keep
     /// the others from their turn.
     async fn sweep(&self, invocation: &Invocation) -> Result<Value, HandlerError> {
-        let (mut looked, mut failed) = (0, None);
+        let (mut looked, mut failed, mut together) = (0, None, Vec::new());
         for id in sweep::due(&self.responder).await? {
             let run = run(invocation, Who::Sweep);
             // One that is begun without time would be told as a failure.
@@ -172,25 +180,75 @@ impl Handler {
                 break;
             }
             looked += 1;
-            if let Err(why) = self.look_after(&id, &run, invocation).await {
-                error!(incident = %id, %why, "the sweep failed on an incident");
-                failed = Some(why);
+            match self.look_after(&id, &run, invocation).await {
+                Ok(Some(Quiet::Gathered)) => together.push(id),
+                Ok(_) => {}
+                Err(why) => {
+                    error!(incident = %id, %why, "the sweep failed on an incident");
+                    failed = Some(why);
+                }
             }
         }
+        if let Err(why) = self.tell_together(&together, invocation).await {
+            failed = Some(why);
+        }
         failed.map_or(Ok(json!({ "swept": looked })), Err)
+    }
+
+    /// Tells of all that waits beyond the hour's limit, in one message for each account.
+    async fn tell_together(&self, ids: &[IncidentId], invocation: &Invocation) -> Result<(), HandlerError> {
+        let Responder { clouds, ledger, .. } = &self.responder;
+        let mut failed = None;
+        let mut accounts: BTreeMap<AccountId, Vec<(Incident, IncidentRecord)>> = BTreeMap::new();
+        let responder = &self.responder;
+        let taken = ids.iter().map(|id| async move { (id, gathered(responder, id, invocation).await) });
+        for (id, taken) in join_all(taken).await {
+            match taken {
+                Ok(Some(Story { incident, record: Some(record), .. })) => {
+                    accounts.entry(incident.finding.at.account.clone()).or_default().push((incident, record));
+                }
+                Ok(_) => {}
+                Err(why) => {
+                    error!(incident = %id, %why, "what waits beyond the limit could not be taken to be told");
+                    failed = Some(HandlerError::from(why));
+                }
+            }
+        }
+        let sns = clouds.sns(invocation.deadline);
+        for many in accounts.into_values() {
+            for some in many.chunks(notify::TOGETHER) {
+                let (incidents, records): (Vec<&Incident>, Vec<&IncidentRecord>) =
+                    some.iter().map(|(incident, record)| (incident, record)).unzip();
+                let told = sns::publish_together(&sns, &self.topic, &incidents).await;
+                let now = clock::now();
+                let written = records.into_iter().map(|record| async {
+                    match &told {
+                        Ok(()) => ledger.told(record, now).await,
+                        // It goes out with the next tick; where it may have gone out, each says so by itself.
+                        Err(error) if !error.may_have_landed() => ledger.gather(record, now).await,
+                        Err(_) => ledger.put_down(record, now).await,
+                    }
+                });
+                let written = join_all(written).await.into_iter().find_map(Result::err);
+                failed = told.err().map(HandlerError::from).or(written.map(HandlerError::from)).or(failed);
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// An operator waits for the answer, and is told what is wrong; nothing is tried again behind their back.
     async fn order(&self, order: Order, invocation: &Invocation) -> Value {
         let wrong = |why: String| json!({ "error": why });
+        let not_now = |why: String| json!({ "not_now": why });
         let alias = self.operate.as_ref().filter(|_| order.command.changes());
-        if let Some(alias) = alias.filter(|alias| !invocation.function.ends_with(&format!(":{alias}"))) {
+        if let Some(alias) = alias.filter(|alias| invocation.function.split(':').nth(7) != Some(alias.as_str())) {
             return wrong(format!("what changes something is taken by the function's alias {alias:?} alone"));
         }
         let run = run(invocation, self.who(&order, invocation).await);
         match obey(&self.responder, &run, order).await {
             Ok(Obeyed::Answer(answer)) => answer,
             Ok(Obeyed::Wrong(why)) => wrong(why),
+            Ok(Obeyed::NotNow(why)) => not_now(why),
             Ok(Obeyed::Acted(Ending::Tell(story))) => {
                 let incident = story.incident.clone();
                 let is_undone = matches!(incident.news, Some(News::GivenBack { .. }));
@@ -202,13 +260,14 @@ impl Handler {
                     Err(error) => Some(error.to_string()),
                 };
                 match warning {
-                    Some(why) if !is_done => wrong(why),
+                    Some(why) if !is_done => not_now(why),
                     warning => acted(&incident, warning),
                 }
             }
-            Ok(Obeyed::Acted(Ending::Quiet(why))) => wrong(format!("nothing was done: {why:?}")),
-            Ok(Obeyed::Acted(Ending::ComeAgain { why, .. })) => wrong(format!("not now: {why}")),
-            Err(error) => wrong(error.to_string()),
+            Ok(Obeyed::Acted(Ending::Quiet(why))) => not_now(format!("nothing was done: {why:?}")),
+            Ok(Obeyed::Acted(Ending::ComeAgain { why, .. })) => not_now(format!("not now: {why}")),
+            Err(error) if error.is_about_the_order() => wrong(error.to_string()),
+            Err(error) => not_now(error.to_string()),
         }
     }
 
@@ -230,13 +289,15 @@ impl Handler {
 
     /// Tells people, and only then writes down that they were told.
     async fn tell(&self, story: Story, invocation: &Invocation) -> Result<Incident, HandlerError> {
-        let Story { incident, record, is_known } = story;
+        let Story { incident, record, is_known, is_one_of_many } = story;
         write_down(&incident);
         let Responder { clouds, ledger, .. } = &self.responder;
         if is_known {
             if let Some(record) = &record {
                 ledger.put_down(record, clock::now()).await?;
             }
+        } else if let Some(record) = record.as_ref().filter(|_| is_one_of_many) {
+            ledger.gather(record, clock::now()).await?;
         } else {
             let sns = clouds.sns(invocation.deadline);
             let told = sns::publish(&sns, &self.topic, &incident).await;
@@ -254,6 +315,14 @@ impl Handler {
         }
         Ok(incident)
     }
+}
+
+async fn gathered(
+    responder: &Responder,
+    id: &IncidentId,
+    invocation: &Invocation,
+) -> Result<Option<Story>, LedgerError> {
+    sweep::gathered(responder, &run(invocation, Who::Sweep), id).await
 }
 
 /// A run of this invocation, with a lease of its own.

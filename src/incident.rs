@@ -286,6 +286,12 @@ impl Part {
         }
     }
 
+    /// Whether a person is asked only since something could not be: the sweep asks again.
+    #[must_use]
+    pub fn is_unasked(&self) -> bool {
+        self.decision.passing && self.decision.response == Response::Approve
+    }
+
     /// Whether there is something left for a person to contain.
     fn is_open(&self) -> bool {
         match self.verdict() {
@@ -324,7 +330,6 @@ impl Part {
 }
 
 impl Incident {
-    /// A finding that was planned for; nothing is done yet.
     /// Why something could not be looked at, where trying again may help.
     #[must_use]
     pub fn unseen(&self) -> Option<&str> {
@@ -334,6 +339,7 @@ impl Incident {
         })
     }
 
+    /// A finding that was planned for; nothing is done yet.
     #[must_use]
     pub fn new(finding: Finding, parts: Vec<Part>, started: Timestamp) -> Self {
         Self { finding, parts, started, contained: None, news: None, beside: Beside::default() }

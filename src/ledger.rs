@@ -190,9 +190,25 @@ impl Ledger {
         self.store.swap(&swap, now).await.map(|_| true)
     }
 
+    /// Puts off what still cannot be asked about an incident that nobody is at.
+    pub async fn still_unasked(&self, record: &IncidentRecord, now: Timestamp) -> Result<(), LedgerError> {
+        // Who wrote it in between has seen to it.
+        self.store.swap(&protocol::still_unasked(record, now), now).await.map(drop)
+    }
+
     /// Lets go of the incident unfinished, so that the next delivery or the sweep goes on at once.
     pub async fn put_down(&self, record: &IncidentRecord, now: Timestamp) -> Result<IncidentRecord, LedgerError> {
         self.follow(record, Seen::default(), now, |_| protocol::put_down(record, now)).await
+    }
+
+    /// Lets go of an incident that nobody was told of, for the next tick to tell with others.
+    pub async fn gather(&self, record: &IncidentRecord, now: Timestamp) -> Result<IncidentRecord, LedgerError> {
+        self.follow(record, Seen::default(), now, |_| protocol::gathered(record, now)).await
+    }
+
+    /// Whether nobody asked this before about a counter.
+    pub async fn is_first_beyond(&self, counter: &CounterKey, now: Timestamp) -> Result<bool, LedgerError> {
+        self.store.mark(counter, now).await
     }
 
     /// Writes the next state of a record that we have the lease of.

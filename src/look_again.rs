@@ -25,6 +25,9 @@ use crate::setting::{InlinePolicy, Principal, Setting, owner_of, quarantine_grou
 use futures_util::future::{join, join_all};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How often to decide again where others write the same hold.
+const TRIES: usize = 5;
+
 /// What was found of a held setting.
 enum Found {
     /// It is not this incident's to look after.
@@ -108,7 +111,7 @@ pub async fn look_again(
     let unread = results.values().filter(|result| !result.outcome.holds()).cloned().collect();
     results.extend(match stopped {
         Some(why) => open.into_iter().map(|open| (open.hold.key, not_made(open.change, why))).collect(),
-        None => set_all_again(responder, run, open, unread).await,
+        None => set_all_again(responder, run, &record, open, unread).await,
     });
     let extended = |part| extended(responder, run, &record, part, &new, stopped);
     let parts = join_all(record.incident.parts.iter().map(extended)).await;
@@ -149,38 +152,43 @@ async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
             None => Found::Kept(change),
             // A key is followed to its new owner; whoever has the old name by now is somebody else.
             Some(open) => match policy_renamed(&cloud, record, &change).await {
-                Some(why) => Found::Renamed(change, why),
-                None => Found::Open(Box::new(Open { cloud, hold, change: open })),
+                Ok(Some(why)) => Found::Renamed(change, why),
+                Ok(None) => Found::Open(Box::new(Open { cloud, hold, change: open })),
+                Err(error) => Found::Unread(change, error),
             },
         },
         Err(error) if error.kind == Kind::Gone => match policy_renamed(&cloud, record, &change).await {
-            Some(why) => Found::Renamed(change, why),
-            None => Found::Gone(change, error),
+            Ok(Some(why)) => Found::Renamed(change, why),
+            Ok(None) => Found::Gone(change, error),
+            Err(error) => Found::Unread(change, error),
         },
         Err(error) => Found::Unread(change, error),
     }
 }
 
-async fn policy_renamed(cloud: &Cloud, record: &IncidentRecord, change: &Change) -> Option<String> {
+async fn policy_renamed(cloud: &Cloud, record: &IncidentRecord, change: &Change) -> Result<Option<String>, CloudError> {
     match &change.setting {
         Setting::InlinePolicy(_) => renamed(cloud, &record.incident, &change.setting).await,
         Setting::AccessKeyStatus(_)
         | Setting::IngressRules(_)
         | Setting::InterfaceGroups(_)
-        | Setting::QuarantineGroup(_) => None,
+        | Setting::QuarantineGroup(_) => Ok(None),
     }
 }
 
 /// Whether the user of a setting is called something else by now, in words: so is whoever has a key of theirs that the
 /// incident is about. IAM finds keys, and nothing else, under every name.
-pub async fn renamed(cloud: &Cloud, incident: &Incident, setting: &Setting) -> Option<String> {
+///
+/// # Errors
+/// It is not known now, and may be in a minute.
+pub async fn renamed(cloud: &Cloud, incident: &Incident, setting: &Setting) -> Result<Option<String>, CloudError> {
     let user = match setting {
         Setting::AccessKeyStatus(key) => &key.user,
         Setting::InlinePolicy(InlinePolicy { principal: Principal::User(user), name: _ }) => user,
         Setting::InlinePolicy(_)
         | Setting::IngressRules(_)
         | Setting::InterfaceGroups(_)
-        | Setting::QuarantineGroup(_) => return None,
+        | Setting::QuarantineGroup(_) => return Ok(None),
     };
     let steps = incident.parts.iter().flat_map(|part| part.plan.steps());
     for step in steps {
@@ -188,13 +196,19 @@ pub async fn renamed(cloud: &Cloud, incident: &Incident, setting: &Setting) -> O
         if of.user != *user {
             continue;
         }
-        if let Ok(Some(now)) = owner_of(cloud, &of.key).await.map(|owner| owner.filter(|owner| owner != user)) {
-            return Some(format!(
+        let owner = match owner_of(cloud, &of.key).await {
+            Ok(owner) => owner.filter(|owner| owner != user),
+            // A key that was deleted has no owner, and who may not ask will not find out.
+            Err(error) if matches!(error.kind, Kind::Gone | Kind::Refused) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(now) = owner {
+            return Ok(Some(format!(
                 "user {user} is called {now} now: {setting} is for people to look after under that name"
-            ));
+            )));
         }
     }
-    None
+    Ok(None)
 }
 
 /// A user keeps keys and policies under another name (`UpdateUser`); nothing else that is held can get one.
@@ -217,12 +231,13 @@ fn unread(error: &CloudError, held: bool) -> Outcome {
 async fn set_all_again(
     responder: &Responder,
     run: &Run,
+    record: &IncidentRecord,
     open: Vec<Open>,
     unread: Vec<StepResult>,
 ) -> Vec<(HoldKey, StepResult)> {
     let (groups, others): (Vec<Open>, Vec<Open>) =
         open.into_iter().partition(|open| matches!(open.hold.setting, Setting::QuarantineGroup(_)));
-    let groups = join_all(groups.into_iter().map(|open| set_again(responder, run, open))).await;
+    let groups = join_all(groups.into_iter().map(|open| set_again(responder, run, record, open))).await;
     let missing = |open: &Open| {
         let vpc = open.change.to.waits_for()?;
         let makes =
@@ -237,15 +252,21 @@ async fn set_all_again(
         match missing(&open) {
             // Without its group it fails as the group does.
             Some(outcome) => (open.hold.key, StepResult::new(open.change, outcome)),
-            None => set_again(responder, run, open).await,
+            None => set_again(responder, run, record, open).await,
         }
     }));
     let others = others.await;
     groups.into_iter().chain(others).collect()
 }
 
-async fn set_again(responder: &Responder, run: &Run, open: Open) -> (HoldKey, StepResult) {
-    let Open { cloud, hold, change } = open;
+async fn set_again(responder: &Responder, run: &Run, record: &IncidentRecord, open: Open) -> (HoldKey, StepResult) {
+    let Open { cloud, hold, change } = match at_work(responder, run, record, open).await {
+        Ok(open) => open,
+        Err((open, why)) => {
+            let outcome = Outcome::Failed { why, transient: true };
+            return (open.hold.key, StepResult::new(open.change, outcome));
+        }
+    };
     let mut result = make(&cloud, change, run.until).await;
     if !result.outcome.holds() {
         match moved_on(responder, &cloud, &hold, &result.change).await {
@@ -259,6 +280,32 @@ async fn set_again(responder: &Responder, run: &Run, open: Open) -> (HoldKey, St
         }
     }
     (hold.key, result)
+}
+
+/// Tells other incidents on the same rules that we are about to write them: what they plan on what they see meanwhile would
+/// open what we close. Who joined since we looked has a say in what we write.
+async fn at_work(
+    responder: &Responder,
+    run: &Run,
+    record: &IncidentRecord,
+    mut open: Open,
+) -> Result<Open, (Open, String)> {
+    for _ in 0..TRIES {
+        let now = clock::now();
+        let Some(next) = open.hold.at_work(&record.id, run.worker.lease.until, now) else { return Ok(open) };
+        match responder.ledger.swap_hold(next, now).await {
+            Ok(Ok(hold)) => return Ok(Open { hold, ..open }),
+            Ok(Err(there)) => {
+                let wanted = there.kept_by(&record.id).and_then(|kept| again(&kept, &open.change.from));
+                let Some(change) = wanted else {
+                    return Err((open, "another run has changed what is wanted".to_owned()));
+                };
+                open = Open { cloud: open.cloud, hold: *there, change };
+            }
+            Err(error) => return Err((open, error.to_string())),
+        }
+    }
+    Err((open, "other runs write this hold all the time".to_owned()))
 }
 
 /// Where somebody deleted the quarantine group that an interface should be in, it belongs in the one that its VPC has now.

@@ -1,6 +1,6 @@
 //! Every word that people read, rendered from the record of an incident and from nothing else.
 //!
-//! One message goes out for each finding, whatever became of it. SNS gives each subscriber its own form of it: people
+//! One message goes out for each finding, whatever became of it; what waits beyond an hour's limit shares one (`together`). SNS gives each subscriber its own form of it: people
 //! get text, chats get the schema that AWS's chat integration reads, everything else gets structured JSON. No text of a
 //! finding reaches any of them unescaped (`escape`), and no finding is so large that its message cannot be sent (`fit`).
 
@@ -15,6 +15,7 @@ pub mod sns;
 #[cfg(test)]
 mod tests;
 mod text;
+mod together;
 mod words;
 
 pub use chat::chat;
@@ -22,6 +23,7 @@ pub use json::json;
 pub use log::log_lines;
 pub use metric::metrics;
 pub use text::text;
+pub use together::{TOGETHER, together};
 
 use crate::incident::{Incident, Part};
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,9 +9,10 @@ mod user_key;
 mod verify;
 
 use crate::aws::{Cloud, Clouds};
-use crate::cloud_error::CloudError;
+use crate::cloud_error::{CloudError, Kind};
 use crate::finding::{Finding, SubjectKind};
 pub use balancers::{Budget, observe as balancers};
+pub use role::instances_of;
 
 use crate::observed::{Checks, KillSwitch, Observation, Observed, Verification, View};
 use futures_util::future::join;
@@ -63,9 +64,9 @@ async fn verified(clouds: &Clouds, finding: &Finding, until: Instant) -> Verific
         identity.and(verification)
     };
     let asked = tokio::time::timeout_at(until.into(), asking).await;
-    asked
-        .unwrap_or_else(|_| Err(CloudError::out_of_time("guardduty:GetFindings")))
-        .unwrap_or_else(|error| Verification::Unreachable { why: error.to_string() })
+    asked.unwrap_or_else(|_| Err(CloudError::out_of_time("guardduty:GetFindings"))).unwrap_or_else(|error| {
+        Verification::Unreachable { why: error.to_string(), transient: error.kind == Kind::Transient }
+    })
 }
 
 /// Looks at a subject as `view` wants it.

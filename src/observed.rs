@@ -4,7 +4,7 @@ use crate::change::{KeyStatus, Rule, Value};
 use crate::cloud_error::CloudError;
 use crate::id::{AccessKeyId, GroupId, InstanceId, InterfaceId, RoleName, UniqueId, UserName, VpcId};
 use crate::policy::{Response, Tags};
-use crate::setting::QuarantineFound;
+use crate::setting::{QuarantineFound, Setting};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -66,8 +66,6 @@ pub struct Role {
     pub id: UniqueId,
     pub path: String,
     pub session_policy: Value,
-    /// The instance profiles that the role is in, by name; or why they could not be read, which stops nothing.
-    pub profiles: Result<Vec<String>, CloudError>,
     pub tags: Tags,
 }
 
@@ -91,6 +89,7 @@ pub struct Interface {
     pub addresses: Vec<IpAddr>,
     /// An AWS service made it and manages it: its groups are not ours to set.
     pub requester_managed: bool,
+    pub tags: Tags,
 }
 
 /// An instance's interfaces, and the rules of all their groups.
@@ -100,6 +99,7 @@ pub struct Exposure {
     pub state: String,
     pub interfaces: Vec<Interface>,
     pub rules: BTreeMap<GroupId, BTreeSet<Rule>>,
+    pub group_tags: BTreeMap<GroupId, Tags>,
     /// Who else has these groups; or why that could not be read, which stops nothing.
     pub neighbours: Result<Neighbours, CloudError>,
     pub tags: Tags,
@@ -124,6 +124,14 @@ pub struct Neighbour {
     pub groups: BTreeSet<GroupId>,
 }
 
+/// The instances of a region that have a role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OnRole {
+    pub instances: BTreeSet<InstanceId>,
+    /// There may be more than one answer holds.
+    pub more: bool,
+}
+
 /// The load balancers that send requests to an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Balancers {
@@ -144,8 +152,8 @@ pub enum Verification {
     MadeUp { why: String },
     /// Its finding is another by now: it was updated after this one was sent.
     Overtaken { why: String },
-    /// It could not be asked.
-    Unreachable { why: String },
+    /// It could not be asked; whether that may pass.
+    Unreachable { why: String, transient: bool },
     /// The policy does not want it asked.
     NotAsked,
 }
@@ -159,8 +167,8 @@ pub enum KillSwitch {
     AtMost(Response),
     /// It says something that is no response.
     Unclear { value: String },
-    /// It is there, or may be, and could not be read.
-    Unreadable { why: String },
+    /// It is there, or may be, and could not be read; whether that may pass.
+    Unreadable { why: String, transient: bool },
 }
 
 impl KillSwitch {
@@ -186,6 +194,24 @@ pub struct Checks {
 }
 
 impl Observed {
+    /// The tags of a network interface or a security group that is changed for the resource.
+    #[must_use]
+    pub fn tags_of(&self, setting: &Setting) -> Tags {
+        let interfaces = match self {
+            Self::Instance(instance) => instance.interfaces.as_slice(),
+            Self::Exposure(exposure) => exposure.interfaces.as_slice(),
+            Self::UserKey(_) | Self::Role(_) => &[],
+        };
+        let tags = match (setting, self) {
+            (Setting::InterfaceGroups(of), _) => {
+                interfaces.iter().find(|interface| interface.id == of.interface).map(|interface| &interface.tags)
+            }
+            (Setting::IngressRules(of), Self::Exposure(exposure)) => exposure.group_tags.get(&of.group),
+            _ => None,
+        };
+        tags.cloned().unwrap_or_default()
+    }
+
     /// The resource's tags; none where it does not exist or has none.
     #[must_use]
     pub fn tags(&self) -> Tags {

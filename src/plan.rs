@@ -47,6 +47,9 @@ pub struct BlastRadius {
     /// Whether load balancers are in it, or were found to be none.
     #[serde(default)]
     pub balancers_asked: bool,
+    /// Whether the other instances on the role are in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub instances_asked: bool,
 }
 
 /// One change, and why.

@@ -56,6 +56,9 @@ pub struct Decision {
     /// A person approved it, or the rule did when their time was over.
     #[serde(default)]
     pub approved: bool,
+    /// Held back by nothing but what could not be asked for a moment: the sweep asks again, and decides anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passing: bool,
     /// Quell will not do it, whoever asks.
     #[serde(default)]
     pub refused: Option<Refusal>,
@@ -205,6 +208,7 @@ impl Decision {
             rule,
             lowered: Vec::new(),
             approved: false,
+            passing: false,
             refused: None,
             notes: Vec::new(),
             expires: None,
@@ -219,7 +223,7 @@ impl Decision {
     #[must_use]
     pub fn lowered_to(mut self, most: Response, why: impl Into<String>) -> Self {
         if most < self.response {
-            (self.response, self.approved) = (most, false);
+            (self.response, self.approved, self.passing) = (most, false, false);
             self.lowered.push(why.into());
             self.approval = self.approval.map(|approval| Approval { fallback: Fallback::Abandon, ..approval });
         }

@@ -27,6 +27,9 @@ use std::fmt;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
+/// How often a finding waits here: while somebody gives a setting back, and then until AWS shows that.
+const WAITS: usize = 2;
+
 /// How long a finding waits here for a setting to settle; what takes longer comes again.
 const SETTLES: Duration = hold::SETTLES.unsigned_abs();
 
@@ -81,6 +84,8 @@ pub struct Story {
     pub record: Option<IncidentRecord>,
     /// People were told just this before: only the log hears of it.
     pub is_known: bool,
+    /// It is one of many that wait beyond the hour's limit: the next tick tells them together.
+    pub is_one_of_many: bool,
 }
 
 /// Why nobody is told.
@@ -92,6 +97,8 @@ pub enum Quiet {
     Known,
     /// Everything held is as it was left.
     Kept,
+    /// It is told with others.
+    Gathered,
 }
 
 /// What all subjects of a finding share.
@@ -108,14 +115,16 @@ struct Asked {
 ///
 /// Never fails: whatever went wrong is in the incident.
 pub async fn respond(responder: &Responder, finding: Finding, run: &Run) -> Ending {
-    let ending = once(responder, finding.clone(), run).await;
-    let Ending::ComeAgain { until: Some(until), .. } = &ending else { return ending };
     // What a setting is while it settles says nothing about what it was: it is looked at once more after.
-    let wait = Duration::try_from(until.duration_since(clock::now())).unwrap_or_default();
-    if wait > SETTLES || Instant::now() + wait + ENOUGH > run.until {
-        return ending;
+    for _ in 0..WAITS {
+        let ending = once(responder, finding.clone(), run).await;
+        let Ending::ComeAgain { until: Some(until), .. } = &ending else { return ending };
+        let wait = Duration::try_from(until.duration_since(clock::now())).unwrap_or_default();
+        if wait > SETTLES || Instant::now() + wait + ENOUGH > run.until {
+            return ending;
+        }
+        tokio::time::sleep(wait).await;
     }
-    tokio::time::sleep(wait).await;
     once(responder, finding, run).await
 }
 
@@ -133,12 +142,17 @@ async fn once(responder: &Responder, finding: Finding, run: &Run) -> Ending {
     claim(responder, run, incident, Occasion::Delivery, seen).await
 }
 
-/// Until when there may be something to do though nothing is seen of it: what was given back moments ago AWS may still show
-/// as it was.
+/// Until when there may be something to do though nothing is seen of it: what is just given back, or was moments ago, AWS may
+/// still show as it was.
 fn unsettled(incident: &Incident, foreseen: &Foreseen) -> Option<Timestamp> {
     let is_nothing = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NothingToDo(_)));
-    let settled = foreseen.seen.holds.values().filter_map(|hold| hold.given_back.map(hold::settled));
-    incident.parts.iter().any(is_nothing).then(|| settled.filter(|until| *until > clock::now()).max())?
+    let now = clock::now();
+    let holds = || foreseen.seen.holds.values();
+    let settled = holds().filter_map(|hold| hold.given_back.map(hold::settled));
+    // Who gives it back is mostly done long before they must be.
+    let at_it = holds().filter_map(|hold| hold.giving_back.as_ref()).filter(|giving| giving.until > now);
+    let at_it = at_it.map(|giving| giving.until.min(hold::settled(now)));
+    incident.parts.iter().any(is_nothing).then(|| settled.chain(at_it).filter(|until| *until > now).max())?
 }
 
 /// Reads, beside looking, what the claim will probably meet in the ledger. On it depends a round trip, and that what was
@@ -188,9 +202,8 @@ pub async fn claim(
 ) -> Ending {
     let now = clock::now();
     let Foreseen { seen, counted } = foreseen.into();
-    // What a person approves, and what goes on, is not counted.
-    let is_counted =
-        !matches!(occasion, Occasion::Approve { .. }) && !seen.incident.as_ref().is_some_and(holds_something);
+    // What goes on is not counted again.
+    let is_counted = !seen.incident.as_ref().is_some_and(holds_something);
     let limits = if is_counted { limits(responder, &incident, occasion, now) } else { Vec::new() };
     let limits = match in_time(run, responder.ledger.left_of(limits, counted, now)).await {
         Ok(limits) => limits,
@@ -202,10 +215,23 @@ pub async fn claim(
             let incident = held_back(claim.incident, &counter);
             let claim = Claim { incident, limits: Vec::new(), ..claim };
             let answer = in_time(run, responder.ledger.claim(&claim)).await;
-            claimed(responder, run, answer, claim.incident).await
+            let ending = claimed(responder, run, answer, claim.incident).await;
+            with_others(responder, run, ending, &counter).await
         }
         answer => claimed(responder, run, answer, claim.incident).await,
     }
+}
+
+/// The first that waits beyond an hour's limit is told at once, and those that follow it together, by the next tick.
+async fn with_others(responder: &Responder, run: &Run, ending: Ending, counter: &CounterKey) -> Ending {
+    let Ending::Tell(mut story) = ending else { return ending };
+    let only_waits = |record: &IncidentRecord| record.status == Status::Waiting && record.holds.is_empty();
+    if story.record.as_ref().is_some_and(only_waits) && !story.is_known {
+        let asked = in_time(run, responder.ledger.is_first_beyond(counter, clock::now())).await;
+        // In doubt it is told at once.
+        story.is_one_of_many = asked.is_ok_and(|is_first| !is_first);
+    }
+    Ending::Tell(story)
 }
 
 fn holds_something(record: &IncidentRecord) -> bool {
@@ -279,13 +305,13 @@ impl Story {
         let approval = record.approval.clone().filter(|_| record.status == Status::Waiting);
         let beside = Beside { approval, ends: record.ends, ..Beside::default() };
         let incident = Incident { beside, ..record.incident.clone() };
-        Self { incident, is_known: record.told.is_some(), record: Some(record) }
+        Self { incident, is_known: record.told.is_some(), record: Some(record), is_one_of_many: false }
     }
 
     /// What the ledger does not have, nor whether people know.
     #[must_use]
     pub fn unrecorded(incident: Incident) -> Self {
-        Self { incident, record: None, is_known: false }
+        Self { incident, record: None, is_known: false, is_one_of_many: false }
     }
 }
 
@@ -316,10 +342,12 @@ fn unrecorded(mut incident: Incident, error: &LedgerError) -> Ending {
 /// The counters that this containment counts for, if it is one.
 fn limits(responder: &Responder, incident: &Incident, occasion: Occasion, now: Timestamp) -> Vec<Limit> {
     let Ok(policy) = &responder.policy else { return Vec::new() };
-    let by_time = |decision: &Decision| {
-        occasion == Occasion::Expired && decision.approval.is_some_and(|it| it.fallback == Fallback::Contain)
+    let approves = |decision: &Decision| match occasion {
+        Occasion::Approve { .. } => decision.response == Response::Approve,
+        Occasion::Expired => decision.approval.is_some_and(|it| it.fallback == Fallback::Contain),
+        Occasion::Delivery | Occasion::Verify | Occasion::Announce | Occasion::Asked => false,
     };
-    let acts = |part: &&Part| part.decision.response == Response::Contain || by_time(&part.decision);
+    let acts = |part: &&Part| part.decision.response == Response::Contain || approves(&part.decision);
     let changes = |part: &&Part| part.plan.steps().any(|step| !step.change.is_already_so());
     let contained = incident.parts.iter().filter(acts).filter(changes);
     let of_part = |part: &Part| {

@@ -3,12 +3,12 @@
 use crate::clock;
 use crate::incident::{News, Part};
 use crate::ledger::key::{HoldKey, IncidentId};
-use crate::ledger::protocol::{No, Occasion, Seen, over};
+use crate::ledger::protocol::{How, No, Occasion, Seen, over};
 use crate::ledger::record::IncidentRecord;
 use crate::ledger::schedule::Due;
 use crate::ledger::{Claimed, LedgerError};
-use crate::policy::Fallback;
-use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, plan_after, plan_for, tell};
+use crate::policy::{Fallback, Response};
+use crate::respond::{Ending, Quiet, Responder, Run, Story, claim, go_on, plan_after, plan_for, tell};
 use crate::undo::undo;
 
 /// How many incidents one sweep asks for: more than it has time for, so that those that fail each time, and stay the longest
@@ -33,10 +33,12 @@ pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Re
     let Some(due) = record.is_due(clock::now()) else { return Ok(Ending::Quiet(Quiet::Known)) };
     match due {
         Due::Resume => Ok(resume(responder, run, record).await),
+        Due::Announce if record.gathered => Ok(Ending::Quiet(Quiet::Gathered)),
         Due::Announce => take(responder, run, id, Occasion::Announce).await,
         Due::Verify => take(responder, run, id, Occasion::Verify).await,
         Due::FinishUndo => end(responder, run, id, None).await,
         Due::End => end(responder, run, id, over(&record, clock::now())).await,
+        Due::AskAgain => ask_again(responder, run, record).await,
         Due::Expired(Fallback::Contain) => contain(responder, run, record).await,
         Due::Expired(Fallback::Abandon) => abandon(responder, run, id).await,
     }
@@ -49,6 +51,17 @@ async fn end(
     keys: Option<Vec<HoldKey>>,
 ) -> Result<Ending, LedgerError> {
     Ok(undo(responder, run, id, keys.as_deref()).await?.unwrap_or(Ending::Quiet(Quiet::Busy)))
+}
+
+/// Takes an incident that waits to be told with others, so that nobody else tells it. None if somebody saw to it meanwhile.
+///
+/// # Errors
+/// The ledger could not be asked.
+pub async fn gathered(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Option<Story>, LedgerError> {
+    match responder.ledger.take(id, &run.worker, Occasion::Announce, clock::now()).await? {
+        Claimed::Won(record, How::Announce) => Ok(Some(Story::of(*record))),
+        Claimed::Won(..) | Claimed::Denied(_) => Ok(None),
+    }
 }
 
 async fn take(responder: &Responder, run: &Run, id: &IncidentId, occasion: Occasion) -> Result<Ending, LedgerError> {
@@ -69,8 +82,9 @@ async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Re
     let now = clock::now();
     let waited = now.duration_since(record.incident.started);
     let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), run.until, waited)).await;
-    // What cannot be looked at now, the next minutes may show; people hear of it when they do not.
-    if incident.unseen().is_some() && responder.ledger.postpone(&record, now).await? {
+    // What cannot be looked at or asked now, the next minutes may show; people hear of it when they do not.
+    let is_unasked = incident.unseen().is_some() || incident.parts.iter().any(Part::is_unasked);
+    if is_unasked && responder.ledger.postpone(&record, now).await? {
         return Ok(Ending::Quiet(Quiet::Busy));
     }
     // What a guard holds back now, time does not approve: people read why, and decide.
@@ -79,6 +93,24 @@ async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Re
     let acts = incident.parts.iter().any(by_time);
     incident.news = Some(if acts { News::Approved { by } } else { News::HeldBack });
     Ok(claim(responder, run, incident, Occasion::Expired, Seen::early(record)).await)
+}
+
+/// GuardDuty or the kill switch could not be asked, so a person was. Where they answer now, the rule decides.
+async fn ask_again(responder: &Responder, run: &Run, record: IncidentRecord) -> Result<Ending, LedgerError> {
+    let now = clock::now();
+    let waited = now.duration_since(record.incident.started);
+    let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), run.until, waited)).await;
+    if incident.parts.iter().any(Part::is_unasked) || incident.unseen().is_some() {
+        if !record.holds.is_empty() {
+            return take(responder, run, &record.id, Occasion::Verify).await;
+        }
+        responder.ledger.still_unasked(&record, now).await?;
+        return Ok(Ending::Quiet(Quiet::Busy));
+    }
+    let acts = |part: &Part| part.decision.response == Response::Contain && part.plan.no_steps.is_none();
+    let by = "the policy, since what could not be asked before could be now".to_owned();
+    incident.news = Some(News::Approved { by }).filter(|_| incident.parts.iter().any(acts));
+    Ok(claim(responder, run, incident, Occasion::Asked, Seen::early(record)).await)
 }
 
 async fn abandon(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ending, LedgerError> {

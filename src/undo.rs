@@ -213,8 +213,10 @@ async fn back(
         Release::NotHeld | Release::Wait { .. } => return Ok(None),
     };
     // Under the new name it may be another incident's by now, and under the old one somebody else's.
-    if let Some(why) = renamed(&cloud, &record.incident, &change.setting).await {
-        return Ok(Some(LetGo::Refused { why }));
+    match renamed(&cloud, &record.incident, &change.setting).await {
+        Ok(None) => {}
+        Ok(Some(why)) => return Ok(Some(LetGo::Refused { why })),
+        Err(error) => return Ok(Some(not_back(&error))),
     }
     let found = match read(&cloud, &change, settled, run.until).await {
         Ok(found) => found,

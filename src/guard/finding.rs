@@ -1,6 +1,6 @@
 //! What speaks against acting on the finding itself.
 
-use super::{Case, Objection, ask_a_person, plan_only};
+use super::{Case, Objection, ask_a_person, not_asked, plan_only};
 use crate::observed::Verification;
 use crate::policy::Refusal;
 use jiff::SignedDuration;
@@ -16,8 +16,9 @@ pub fn unverified(case: &Case<'_>) -> Vec<Objection> {
         Verification::Overtaken { why } => {
             vec![ask_a_person(format!("the finding was updated after it was sent: {why}"))]
         }
-        Verification::Unreachable { why } => {
-            vec![ask_a_person(format!("GuardDuty could not be asked whether it knows the finding ({why})"))]
+        Verification::Unreachable { why, transient } => {
+            let why = format!("GuardDuty could not be asked whether it knows the finding ({why})");
+            vec![not_asked(why, *transient)]
         }
     }
 }

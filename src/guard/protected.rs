@@ -118,7 +118,11 @@ fn things(case: &Case<'_>) -> Vec<Thing> {
         (_, Some(Observed::Exposure(seen))) => vec![instance(at, &seen.id, &seen.tags)],
         (subject, None) => as_named(at, subject),
     };
-    let touched = case.plan.steps().filter_map(|step| touched(at, &step.change.setting));
+    let touched = case.plan.steps().filter_map(|step| {
+        let setting = &step.change.setting;
+        let tags = case.observed.map(|seen| seen.tags_of(setting)).unwrap_or_default();
+        touched(at, setting).map(|thing| Thing { tags, ..thing })
+    });
     subject.into_iter().chain(touched).collect()
 }
 

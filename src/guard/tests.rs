@@ -64,7 +64,6 @@ impl Story {
             id: "AROA1".try_into().unwrap(),
             path: path.to_owned(),
             session_policy: Value::Absent,
-            profiles: Ok(Vec::new()),
             tags: Tags::new(),
         });
         Self::new("UnauthorizedAccess:IAMUser/TorIPCaller", &resource, seen)
@@ -87,6 +86,7 @@ impl Story {
             state: "running".to_owned(),
             interfaces: vec![interface()],
             rules: BTreeMap::from([("sg-01".try_into().unwrap(), BTreeSet::from([world]))]),
+            group_tags: BTreeMap::new(),
             neighbours,
             tags: Tags::new(),
         };
@@ -159,6 +159,7 @@ fn interface() -> Interface {
         groups: BTreeSet::from(["sg-01".try_into().unwrap()]),
         addresses: Vec::new(),
         requester_managed: false,
+        tags: Tags::new(),
     }
 }
 
@@ -336,9 +337,28 @@ fn a_finding_that_guardduty_does_not_know_is_refused_and_one_that_it_cannot_be_a
     Story::key_of("ann").ruled("response = 'plan'").verified(Verification::MadeUp { why: why() }).check(&refused);
     let unreachable = "GuardDuty could not be asked whether it knows the finding (throttled)";
     let why = "throttled".to_owned();
-    Story::key_of("ann").verified(Verification::Unreachable { why }).check(&["approve", unreachable]);
-    let overtaken = "the finding was updated after it was sent: another type";
-    let why = "another type".to_owned();
+    Story::key_of("ann").verified(Verification::Unreachable { why, transient: false }).check(&["approve", unreachable]);
+    // What may pass is asked again, where nothing else is in the way.
+    let passing = || Verification::Unreachable { why: "throttled".to_owned(), transient: true };
+    let again =
+        format!("{unreachable}; Quell asks again, and then does what the rule says unless a person decides first");
+    let waits = Story::key_of("ann").verified(passing());
+    waits.check(&["approve", &again]);
+    assert!(waits.decision().passing);
+    let unread = || KillSwitch::Unreadable { why: "throttled".to_owned(), transient: true };
+    assert!(Story::key_of("ann").verified(passing()).switched(unread()).decision().passing);
+    let by_time = "response = 'approve'\napproval = { within = '1h', fallback = 'contain' }";
+    assert!(Story::key_of("ann").ruled(by_time).verified(passing()).decision().passing);
+    for held in [
+        Story::key_of("ann").ruled("response = 'approve'").verified(passing()),
+        Story::key_of("ann").verified(passing()).switched(KillSwitch::AtMost(Response::Approve)),
+        Story::key_of("ann").verified(passing()).with(|finding| finding.updated = None),
+        Story::key_of("ann").verified(passing()).with(|finding| finding.sample = true),
+    ] {
+        assert!(!held.decision().passing, "{:?}", held.decision());
+    }
+    let overtaken = "the finding was updated after it was sent: another port";
+    let why = "another port".to_owned();
     Story::key_of("ann").verified(Verification::Overtaken { why }).check(&["approve", overtaken]);
 }
 
@@ -352,7 +372,7 @@ fn the_kill_switch_says_how_far_quell_may_go() {
     let unclear = KillSwitch::Unclear { value: "on".to_owned() };
     let told = "the kill switch says \"on\", which is no response, so nothing is done";
     Story::key_of("ann").switched(unclear).check(&["plan", told]);
-    let unreadable = KillSwitch::Unreadable { why: "denied".to_owned() };
+    let unreadable = KillSwitch::Unreadable { why: "denied".to_owned(), transient: false };
     let told = "the kill switch may be on: it could not be read (denied)";
     Story::key_of("ann").switched(unreadable).check(&["approve", told]);
 }
@@ -390,7 +410,7 @@ fn a_remediation_that_the_rule_leaves_out_is_planned_and_no_more() {
 
 #[test]
 fn all_reasons_are_told_the_one_that_wants_least_first() {
-    let unreachable = Verification::Unreachable { why: "throttled".to_owned() };
+    let unreachable = Verification::Unreachable { why: "throttled".to_owned(), transient: true };
     let story = Story::key_of("ann").under("operators = { break_glass = ['user/ann'] }").verified(unreachable);
     story.with(|finding| finding.sample = true).switched(KillSwitch::AtMost(Response::Notify)).check(&[
         "notify, refused: Protected",
@@ -423,14 +443,15 @@ fn no_guard_ever_raises_a_response_and_none_of_them_undoes_what_another_lowers()
     let why = || "because".to_owned();
     let switches = || {
         let at_most = [Response::Notify, Response::Plan, Response::Approve, Response::Contain].map(KillSwitch::AtMost);
-        let others = [KillSwitch::Unclear { value: "x".into() }, KillSwitch::Unreadable { why: why() }];
+        let others =
+            [KillSwitch::Unclear { value: "x".into() }, KillSwitch::Unreadable { why: why(), transient: true }];
         at_most.into_iter().chain([KillSwitch::Open]).chain(others)
     };
     let verifications = [
         Verification::Known { updated: None },
         Verification::MadeUp { why: why() },
         Verification::Overtaken { why: why() },
-        Verification::Unreachable { why: why() },
+        Verification::Unreachable { why: why(), transient: false },
         Verification::NotAsked,
     ];
     let findings: [fn(&mut Finding); 5] = [

@@ -24,6 +24,12 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Whether what was asked for is not there, or cannot be read: asking again does not help.
+    #[must_use]
+    pub fn is_about_the_order(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::TooLarge { .. } | Self::Unreadable { .. })
+    }
+
     /// Whether trying again may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {

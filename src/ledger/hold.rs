@@ -25,6 +25,10 @@ pub const SETTLES: SignedDuration = SignedDuration::from_secs(10);
 /// How soon to plan again on what another incident has just changed.
 const PLAN_AGAIN: SignedDuration = SignedDuration::from_secs(3);
 
+/// So long at the most a plan waits for a run that may have crashed: Lambda brings a finding for the last time three minutes
+/// after the first.
+const MOST_BUSY: SignedDuration = SignedDuration::from_secs(150);
+
 /// The first original value of a setting, and who keeps it changed.
 ///
 /// A hold that nobody holds stays for a while as an empty record, so that its version never starts again.
@@ -93,7 +97,8 @@ impl Hold {
         now: Timestamp,
     ) -> Result<Self, Timestamp> {
         let Change { setting, from, to } = placed.change.clone();
-        let busy = matches!(setting, Setting::IngressRules(_)).then_some(until);
+        let busy = until.min(now.saturating_add(MOST_BUSY).unwrap_or(Timestamp::MAX));
+        let busy = matches!(setting, Setting::IngressRules(_)).then_some(busy);
         let holder = Holder { incident: by.clone(), from, to, busy };
         let mut hold = match seen {
             Some(hold) => hold.clone(),
@@ -299,6 +304,16 @@ impl Hold {
         hold.touched(now)
     }
 
+    /// The hold where `incident` is about to write once more, until then: what others plan on what they see before that, they
+    /// plan again. None where others need not know.
+    #[must_use]
+    pub fn at_work(&self, incident: &IncidentId, until: Timestamp, now: Timestamp) -> Option<Self> {
+        let mut hold = self.clone();
+        let holder = hold.holders.iter_mut().find(|holder| holder.incident == *incident)?;
+        *holder.busy.as_mut()? = until.min(now.saturating_add(MOST_BUSY).unwrap_or(Timestamp::MAX));
+        Some(hold.touched(now))
+    }
+
     /// The hold after `incident` wrote what it had planned, or gave up; None if others need not know. AWS may not show it yet.
     #[must_use]
     pub fn rested(&self, incident: &IncidentId, now: Timestamp) -> Option<Self> {
@@ -391,15 +406,31 @@ impl Holder {
     fn again(&mut self, new: &Self) {
         let rules = (&mut self.from, &mut self.to, &new.from, &new.to);
         if let (Value::Rules(from), Value::Rules(to), Value::Rules(new_from), Value::Rules(new_to)) = rules {
+            let (kept, more) = left_by_both((from, to), (new_from, new_to));
             // What the first plan had opened may be what the second closes.
             from.extend(new_from.iter().cloned());
-            let kept: BTreeSet<Rule> = to.difference(new_from).cloned().collect();
             // A plan that was narrowed to what others leave open has parts of what is its own.
-            let more = new_to.iter().filter(|rule| !kept.iter().any(|own| rule.is_within(own)));
-            *to = kept.iter().chain(more).cloned().collect();
+            let more = more.into_iter().filter(|rule| !kept.iter().any(|own| rule.is_within(own)));
+            *to = kept.iter().cloned().chain(more).collect();
         }
         self.busy = new.busy;
     }
+}
+
+/// What of two plans of one incident stays open, of the old one and of the new one: each from what it was made on to what it
+/// leaves. Where both close the same rule, since somebody put it back in between, what one leaves of it may be what the other
+/// closes.
+#[must_use]
+pub fn left_by_both(
+    (from, to): (&BTreeSet<Rule>, &BTreeSet<Rule>),
+    (new_from, new_to): (&BTreeSet<Rule>, &BTreeSet<Rule>),
+) -> (BTreeSet<Rule>, BTreeSet<Rule>) {
+    let both_close = &(from - to) & &(new_from - new_to);
+    let leaves = |other: &BTreeSet<Rule>, rule: &Rule| {
+        !both_close.iter().any(|wide| rule.is_within(wide)) || other.iter().any(|left| rule.is_within(left))
+    };
+    let kept = (to - new_from).into_iter().filter(|rule| leaves(new_to, rule)).collect();
+    (kept, new_to.iter().filter(|rule| leaves(to, rule)).cloned().collect())
 }
 
 /// From when on AWS shows what was written at that time.
@@ -561,6 +592,43 @@ mod tests {
         assert_eq!(join(&group(&[4], &[5]), NOW), Ok(rules(&[2, 5])), "they have nothing to do with each other");
         assert!(join(&group(&[1], &[3]), NOW + LEASE).is_ok(), "the other is done");
         assert!(Hold::joined(Some(&hold), &group(&[1], &[3]), &id(0), NOW, NOW, NOW).is_ok(), "it is its own");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_run_that_may_have_crashed_until_lambda_gives_up() {
+        let long = NOW + SignedDuration::from_mins(15);
+        let hold = Hold::joined(None, &group(&[1], &[2]), &id(0), long, NOW, NOW).unwrap();
+        let join = |now: Timestamp| Hold::joined(Some(&hold), &group(&[1], &[3]), &id(1), long, now, now);
+        assert!(join(NOW + SignedDuration::from_secs(60)).is_err());
+        assert!(join(NOW + SignedDuration::from_secs(180)).is_ok(), "the last time that Lambda brings it");
+        let again = hold.at_work(&id(0), long, NOW + SignedDuration::from_mins(5)).unwrap();
+        let join = |seconds: i64| {
+            let now = NOW + SignedDuration::from_secs(seconds);
+            Hold::joined(Some(&again), &group(&[1], &[3]), &id(1), long, now, now)
+        };
+        assert_eq!((join(301).is_ok(), join(460).is_ok()), (false, true));
+        assert_eq!(held(&[key(KeyStatus::Active, KeyStatus::Inactive)]).at_work(&id(0), long, NOW), None);
+    }
+
+    #[test]
+    fn two_plans_of_one_incident_on_the_same_rule_leave_what_both_leave() {
+        let range = |first, last| Rule { ports: Some((first, last)), ..rule(0) };
+        let some =
+            |ports: &[(i32, i32)]| ports.iter().map(|(first, last)| range(*first, *last)).collect::<BTreeSet<_>>();
+        let check =
+            |old: (&[(i32, i32)], &[(i32, i32)]), new: (&[(i32, i32)], &[(i32, i32)]), expect: &[(i32, i32)]| {
+                let (kept, more) = left_by_both((&some(old.0), &some(old.1)), (&some(new.0), &some(new.1)));
+                assert_eq!(&kept | &more, some(expect));
+            };
+        let old: (&[_], &[_]) = (&[(20, 30)], &[(20, 21), (23, 30)]);
+        // On what the first had left.
+        check(old, (&[(23, 30)], &[(23, 24), (26, 30)]), &[(20, 21), (23, 24), (26, 30)]);
+        // On the rule that somebody put back, alone and beside the rest.
+        check(old, (&[(20, 30)], &[(20, 24), (26, 30)]), &[(20, 21), (26, 30)]);
+        check(old, (&[(20, 30), (23, 30)], &[(20, 24), (23, 24), (26, 30)]), &[(20, 21), (23, 24), (26, 30)]);
+        check(old, (&[(20, 30)], &[(20, 21), (23, 24), (26, 30)]), &[(20, 21), (23, 24), (26, 30)]);
+        // On another rule.
+        check(old, (&[(80, 90)], &[(81, 90)]), &[(20, 21), (23, 30), (81, 90)]);
     }
 
     #[test]

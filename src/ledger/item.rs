@@ -27,6 +27,8 @@ pub const EXPIRES: &str = "expires";
 pub const VERSION: &str = "version";
 pub const STATUS: &str = "status";
 pub const COUNT: &str = "n";
+/// When people were first told that a counter is at its limit.
+pub const SAID: &str = "said";
 
 pub(super) const INCIDENT: &str = "incident/";
 pub(super) const HOLD: &str = "hold/";

@@ -3,14 +3,14 @@
 
 use super::key::{HoldKey, IncidentId};
 use super::schema::Schema;
-use crate::incident::{Incident, Verdict};
+use crate::incident::{Incident, Part, Verdict};
 use crate::policy::Fallback;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// How long a released or closed incident is kept; an open one is kept for ever.
+/// How long a released incident is kept; every other is kept for ever.
 pub const RETENTION: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// One finding's handling, as the ledger keeps it.
@@ -32,6 +32,9 @@ pub struct IncidentRecord {
     pub let_go: BTreeSet<HoldKey>,
     /// When people were told of the present state. Set only after the message went out.
     pub told: Option<Timestamp>,
+    /// Nobody has set out to tell it yet: the next tick does, together with others that wait beyond the limit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gathered: bool,
     /// A fingerprint of what was told, so that what is no news is not told again. Another release may make it otherwise,
     /// and then it is told once more.
     #[serde(default)]
@@ -243,9 +246,9 @@ impl IncidentRecord {
     pub fn next_plan(&self) -> u32 {
         self.history.iter().fold(1, |next, entry| match entry.what {
             What::Approved { plan } | What::Asked { plan } => next.max(plan.saturating_add(1)),
-            What::Rejected
-            | What::Expired
-            | What::Claimed
+            // Some releases did not note that they asked.
+            What::Rejected | What::Expired => next.saturating_add(1),
+            What::Claimed
             | What::Resumed
             | What::Updated { .. }
             | What::Finished { .. }
@@ -257,11 +260,18 @@ impl IncidentRecord {
         })
     }
 
-    /// When DynamoDB may delete the record: set for incidents that are over.
+    /// Whether a person is asked about a part only since something could not be.
+    #[must_use]
+    pub fn is_unasked(&self) -> bool {
+        self.status == Status::Waiting && self.incident.parts.iter().any(Part::is_unasked)
+    }
+
+    /// When DynamoDB may delete the record: none but for what was contained and given back. What was only told, planned or
+    /// rejected is kept for ever, as is what is held.
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {
-        let last = self.history.last().map(|entry| entry.at)?;
-        if self.status.is_open() || self.due.is_some() { None } else { last.checked_add(RETENTION).ok() }
+        let last = self.history.last().filter(|last| last.what == What::Released)?;
+        if self.status.is_open() || self.due.is_some() { None } else { last.at.checked_add(RETENTION).ok() }
     }
 
     /// Whether a run before the one that has just begun may have told people what became of it, and not written that down.

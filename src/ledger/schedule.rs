@@ -1,6 +1,6 @@
 //! When an incident is looked at again, and what for.
 
-use super::record::{IncidentRecord, Status};
+use super::record::{IncidentRecord, Status, Who};
 use crate::policy::Fallback;
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,7 +13,7 @@ const DAY: i64 = 24 * HOUR;
 /// Runs that something transient ended, until we stop and say so.
 const ENOUGH: u32 = 12;
 
-/// Of giving back a part: while that is tried, nobody looks after the rest.
+/// Of giving back a part, or what was for a time: while that is tried, nobody looks after the incident, and its finding waits.
 const ENOUGH_OF_A_PART: u32 = 3;
 
 /// What the sweep does about an incident that is due.
@@ -29,6 +29,8 @@ pub enum Due {
     Verify,
     /// The containment was for a time, and that is over: undo it.
     End,
+    /// A person was asked since something could not be: ask that again.
+    AskAgain,
     /// Nobody decided in time.
     Expired(Fallback),
 }
@@ -52,6 +54,7 @@ impl IncidentRecord {
             Status::Waiting => match &self.approval {
                 Some(approval) if approval.expires <= now => Some(Due::Expired(approval.fallback)),
                 Some(_) | None if end && !self.holds.is_empty() => Some(Due::End),
+                Some(_) | None if self.is_unasked() => Some(Due::AskAgain),
                 Some(_) | None => Some(Due::Verify).filter(|_| !self.holds.is_empty()),
             },
             Status::Held if end => Some(Due::End),
@@ -70,7 +73,8 @@ impl IncidentRecord {
                 let look = since.and_then(|since| next_look(since, now));
                 let expires = self.approval.as_ref().map(|approval| approval.expires);
                 let ends = self.ends.filter(|_| !self.holds.is_empty());
-                look.into_iter().chain(ends).chain(expires).min()
+                let asked = Some(self.tried_again(now)).filter(|_| self.is_unasked());
+                look.into_iter().chain(ends).chain(expires).chain(asked).min()
             }
             Status::Released | Status::Rejected | Status::Closed => None,
         }
@@ -96,7 +100,8 @@ impl IncidentRecord {
 
     fn tries(&self) -> u32 {
         match &self.undo {
-            Some(undo) if !undo.whole => ENOUGH_OF_A_PART,
+            // What was for a time is tried again later.
+            Some(undo) if !undo.whole || undo.who == Who::Sweep => ENOUGH_OF_A_PART,
             Some(_) | None => ENOUGH,
         }
     }

@@ -13,6 +13,7 @@ use super::{Counted, Foreseen, Kept};
 use crate::cloud_error::{CloudError, Kind};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
     Update,
@@ -125,6 +126,28 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let update = update.build().map_err(|error| unreadable("dynamodb:UpdateItem", &error))?;
         Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// Marks a counter, and says whether it had no mark before. An answer that was lost makes it look as if it had.
+    pub async fn mark(&self, counter: &CounterKey, now: Timestamp) -> Result<bool, LedgerError> {
+        let call = self.client.update_item().table_name(&self.table);
+        let call = call
+            .set_key(Some(item::key_of(&item::counter_key(counter), item::HEAD)))
+            .update_expression("SET #said = :now, #expires = if_not_exists(#expires, :expires)")
+            .condition_expression("attribute_not_exists(#said)")
+            .expression_attribute_names("#said", item::SAID)
+            .expression_attribute_names("#expires", item::EXPIRES)
+            .expression_attribute_values(":now", item::text(&item::sortable(now)))
+            .expression_attribute_values(":expires", item::counter_expires(now));
+        match call.send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(CloudError::new("dynamodb:UpdateItem", &error).into()),
+        }
     }
 
     /// Reads what stood in the way. Reasons come in the order of the writes: that of each record's items, then counters.

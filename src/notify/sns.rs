@@ -1,6 +1,6 @@
 //! The topic.
 
-use super::{Message, message};
+use super::{Message, message, together};
 use crate::cloud_error::{CloudError, Kind};
 use crate::incident::Incident;
 use aws_sdk_sns::Client;
@@ -19,15 +19,37 @@ const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(
 /// # Errors
 /// Why AWS did not take it.
 pub async fn publish(sns: &Client, topic: &str, incident: &Incident) -> Result<(), CloudError> {
-    let mut incident = incident.clone();
+    send_or_repeat(sns, topic, |repeated| {
+        let mut incident = incident.clone();
+        incident.beside.repeated |= repeated;
+        message(&incident)
+    })
+    .await
+}
+
+/// Publishes in one message what waits beyond the hour's limit; of a single one, its own.
+///
+/// # Errors
+/// Why AWS did not take it.
+pub async fn publish_together(sns: &Client, topic: &str, incidents: &[&Incident]) -> Result<(), CloudError> {
+    match incidents {
+        [] => Ok(()),
+        [one] => publish(sns, topic, one).await,
+        many => send_or_repeat(sns, topic, |repeated| together(many, repeated)).await,
+    }
+}
+
+/// Tries again what may pass; `render` is told whether people may have got it already.
+async fn send_or_repeat(sns: &Client, topic: &str, render: impl Fn(bool) -> Message) -> Result<(), CloudError> {
+    let mut repeated = false;
     for wait in WAITS {
-        match send(sns, topic, &message(&incident)).await {
-            Err(error) if error.kind == Kind::Transient => incident.beside.repeated |= error.may_have_landed(),
+        match send(sns, topic, &render(repeated)).await {
+            Err(error) if error.kind == Kind::Transient => repeated |= error.may_have_landed(),
             told => return told,
         }
         sleep(wait).await;
     }
-    send(sns, topic, &message(&incident)).await
+    send(sns, topic, &render(repeated)).await
 }
 
 /// Sends a message, for each protocol in its own shape.

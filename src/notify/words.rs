@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, HashSet};
 
 /// SNS wants subjects below 100 characters.
 const SUBJECT: usize = 99;
+/// That it may be a repeat.
+pub(super) const MAYBE_KNOWN: &str =
+    "You may have been told this before; it is not known whether that message went out.";
 /// The longest name in a headline.
 const NAME: usize = 160;
 
@@ -184,8 +187,7 @@ pub(super) fn ends(incident: &Incident) -> Option<String> {
 /// Why people hear of it once more, a sentence each.
 pub(super) fn news(incident: &Incident) -> Vec<String> {
     let failure = incident.beside.failure.as_ref().map(|why| sentence(why, 600));
-    let repeated = "You may have been told this before; it is not known whether that message went out.";
-    let repeated = incident.beside.repeated.then(|| repeated.to_owned());
+    let repeated = incident.beside.repeated.then(|| MAYBE_KNOWN.to_owned());
     failure.into_iter().chain(repeated).chain(incident.news.as_ref().map(|news| new(incident, news))).collect()
 }
 
@@ -214,7 +216,10 @@ fn new(incident: &Incident, news: &News) -> String {
             )
         }
         News::AskAgain => "What would be done is no longer what was shown; look again, and decide again.".to_owned(),
-        News::OverLimit { counter } => format!("The limit of the hour is reached ({}).", defanged(counter, 120)),
+        News::OverLimit { counter } => format!(
+            "The limit of the hour is reached ({}). What else waits for that is told together, in a message a minute.",
+            defanged(counter, 120)
+        ),
         News::HeldBack => "Nobody decided in time, and what the rule says to do then is held back.".to_owned(),
         News::GivenUp { tries } => {
             format!(

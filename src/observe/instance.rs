@@ -6,7 +6,7 @@ use crate::id::{GroupId, InstanceId, InterfaceId, VpcId};
 use crate::observed::{Instance, Interface};
 use crate::policy::Tags;
 use crate::setting::quarantine_groups;
-use aws_sdk_ec2::types::{Filter, NetworkInterface};
+use aws_sdk_ec2::types::{Filter, NetworkInterface, Tag};
 use futures_util::future::try_join3;
 use std::net::IpAddr;
 
@@ -34,10 +34,9 @@ pub async fn state_of(cloud: &Cloud, id: &InstanceId) -> Result<State, CloudErro
     let found = answer.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances).next();
     let found = found.ok_or_else(|| CloudError::gone(OPERATION, id))?;
     let state = found.state().and_then(|state| state.name());
-    let tags = found.tags().iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())));
     Ok(State {
         name: state.map_or_else(|| "unknown".to_owned(), |name| name.as_str().to_owned()),
-        tags: tags.collect(),
+        tags: tags_in(found.tags()),
     })
 }
 
@@ -68,5 +67,10 @@ fn interface(found: &NetworkInterface) -> Option<Interface> {
         groups: groups.filter_map(|id| GroupId::try_from(id).ok()).collect(),
         addresses,
         requester_managed: found.requester_managed() == Some(true),
+        tags: tags_in(found.tag_set()),
     })
+}
+
+pub fn tags_in(tags: &[Tag]) -> Tags {
+    tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()))).collect()
 }

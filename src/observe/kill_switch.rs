@@ -1,6 +1,6 @@
 //! The kill switch: an SSM parameter that says how far Quell may go.
 
-use crate::cloud_error::CloudError;
+use crate::cloud_error::{CloudError, Kind};
 use crate::observed::KillSwitch;
 use crate::policy::Response;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
@@ -17,7 +17,10 @@ pub async fn read(ssm: &aws_sdk_ssm::Client, parameter: &str) -> KillSwitch {
         Err(error) if error.as_service_error().is_some_and(GetParameterError::is_parameter_not_found) => {
             KillSwitch::Open
         }
-        Err(error) => KillSwitch::Unreadable { why: CloudError::new("ssm:GetParameter", &error).to_string() },
+        Err(error) => {
+            let error = CloudError::new("ssm:GetParameter", &error);
+            KillSwitch::Unreadable { why: error.to_string(), transient: error.kind == Kind::Transient }
+        }
     }
 }
 

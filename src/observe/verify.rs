@@ -131,26 +131,36 @@ fn compared(ours: &Finding, theirs: &Finding) -> Verification {
         }
         return Verification::Known { updated: theirs.updated };
     };
-    let why = format!("GuardDuty has another {what} for the finding of this id");
+    let why = format!("GuardDuty has another {} for the finding of this id", what.name);
     let is_newer = ours.updated.zip(theirs.updated).is_some_and(|(ours, theirs)| theirs > ours);
-    if is_newer { Verification::Overtaken { why } } else { Verification::MadeUp { why } }
+    // Whoever makes a finding up chooses its time as well.
+    if is_newer && what.may_change { Verification::Overtaken { why } } else { Verification::MadeUp { why } }
 }
 
-fn difference(ours: &Finding, theirs: &Finding) -> Option<&'static str> {
+/// What a finding says otherwise than GuardDuty's own.
+#[derive(Clone, Copy)]
+struct Differing {
+    name: &'static str,
+    /// An update of the finding may have changed it.
+    may_change: bool,
+}
+
+fn difference(ours: &Finding, theirs: &Finding) -> Option<Differing> {
     let routed = route(ours).into_iter().filter(|route| route.remediation.is_some());
     let unknown_subject =
         routed.map(|route| route.subject).any(|subject| !theirs.subjects.iter().any(|other| is_same(subject, other)));
     let unknown_port = ours.ports.iter().any(|port| !theirs.ports.contains(port));
     let different = [
-        ("account", ours.at.account != theirs.at.account),
-        ("type", ours.kind != theirs.kind),
-        ("resource", unknown_subject),
-        ("resource role", ours.role != theirs.role),
-        ("port", unknown_port),
-        ("severity", ours.severity > theirs.severity),
-        ("origin: it is a sample", theirs.sample && !ours.sample),
+        ("account", ours.at.account != theirs.at.account, false),
+        ("type", ours.kind != theirs.kind, false),
+        ("resource", unknown_subject, false),
+        ("origin: it is a sample", theirs.sample && !ours.sample, false),
+        ("resource role", ours.role != theirs.role, true),
+        ("port", unknown_port, true),
+        ("severity", ours.severity > theirs.severity, true),
     ];
-    different.into_iter().find(|(_, different)| *different).map(|(what, _)| what)
+    let differing = different.into_iter().find(|(_, is_different, _)| *is_different);
+    differing.map(|(name, _, may_change)| Differing { name, may_change })
 }
 
 /// Whether both are the same thing. What the finding saw of it (groups, the key of a session) changes with updates.

@@ -10,10 +10,10 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_lambda::config::http::HttpResponse;
 use aws_sdk_sts::config::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 /// Credentials that AWS knows, and the ARN of whose they are.
@@ -97,10 +97,9 @@ fn of_profile(profile: &str, config: &SdkConfig) -> SdkConfig {
 }
 
 /// Says why a call failed, down to the first cause, and what helps.
-pub fn failed<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Failure
+pub fn failed<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
-    R: fmt::Debug + 'static,
 {
     let why = match error.code() {
         Some(_) => CloudError::new(operation, error).to_string(),

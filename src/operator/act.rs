@@ -27,7 +27,7 @@ pub async fn undo(
 ///
 /// # Errors
 /// There is no such incident, or the function could not be asked.
-pub async fn approve(common: &Common, incident: IncidentId, plan: u32) -> Result<Report, Failure> {
+pub async fn approve(common: &Common, incident: IncidentId, plan: Option<u32>) -> Result<Report, Failure> {
     ask(common, Command::Approve { incident, plan }).await.map(acted)
 }
 

@@ -95,9 +95,10 @@ pub enum Command {
     Approve {
         #[command(flatten)]
         one: One,
-        /// The number of the plan that you read, as its message and "quell show" give it
-        #[arg(long, value_name = "N")]
-        plan: u32,
+        /// The number of the plan that you read, as its message and "quell show" give it; needed where
+        /// more than one was shown
+        #[arg(long, value_name = "N", verbatim_doc_comment)]
+        plan: Option<u32>,
     },
     /// Turn down a plan that waits for a person
     Reject(One),

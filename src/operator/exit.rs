@@ -31,7 +31,9 @@ impl Exit {
             Self::Done => "done, or shown",
             Self::Asked => "what was asked for is wrong: a bad policy, no finding, an unknown incident",
             Self::Usage => "the command line is wrong",
-            Self::Aws => "AWS or the function could not be asked, or did not answer; what was asked may have happened",
+            Self::Aws => {
+                "AWS or the function could not be asked, did not answer, or cannot do it now: \"show\" says whether it happened"
+            }
             Self::Partly => "asked and answered, but not all of it is done: \"show\" says what is",
         }
     }

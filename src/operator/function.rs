@@ -63,6 +63,7 @@ fn read(function_error: Option<&str>, payload: &[u8]) -> Result<Value, Failure> 
     match Answer::deserialize(&body) {
         Ok(Answer::Ok(answer)) => Ok(answer),
         Ok(Answer::Error(why)) => Err(Failure::asked(why)),
+        Ok(Answer::NotNow(why)) => Err(Failure::aws(why)),
         Err(_) => Err(Failure::aws(format!("the function does not answer orders: it said {body}"))
             .hint("is it Quell, and of this release?")),
     }
@@ -107,6 +108,7 @@ mod tests {
     fn an_order_that_is_wrong_is_told_from_a_function_that_fails() {
         check(None, r#"{"ok":{"incidents":[]}}"#, Ok(r#"{"incidents":[]}"#));
         check(None, r#"{"error":"no such incident"}"#, Err((Exit::Asked, "no such incident")));
+        check(None, r#"{"not_now":"another run is at it"}"#, Err((Exit::Aws, "another run is at it")));
         let failed = r#"{"errorType":"Error","errorMessage":"out of time"}"#;
         check(Some("Unhandled"), failed, Err((Exit::Aws, "the function failed: out of time")));
         let strange = r#"the function does not answer orders: it said {"ignored":"x"}"#;

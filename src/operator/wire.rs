@@ -41,8 +41,9 @@ pub enum Command {
     Show { incident: IncidentId },
     /// Answered with [`Acted`]. Steps are counted from one through all parts of the incident.
     Undo { incident: IncidentId, step: Option<NonZeroUsize>, dry_run: bool },
-    /// Answered with [`Acted`]. Names the plan that was read, so that an order sent twice approves no other.
-    Approve { incident: IncidentId, plan: u32 },
+    /// Answered with [`Acted`]. Names the plan that was read, so that an order sent twice approves no other; without one it is
+    /// the only plan that there was.
+    Approve { incident: IncidentId, plan: Option<u32> },
     /// Answered with [`Acted`].
     Reject { incident: IncidentId },
 }
@@ -59,12 +60,14 @@ impl Command {
     }
 }
 
-/// What the function answers: `{"ok": …}`, or `{"error": "what is wrong with the order"}`.
+/// What the function answers: `{"ok": …}`, `{"error": "what is wrong with the order"}`, or `{"not_now": "what stands in its way"}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Answer<T> {
     Ok(T),
     Error(String),
+    /// It may pass: AWS or the ledger cannot be asked, or another run is at it.
+    NotNow(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -176,8 +179,6 @@ enum Verb {
 pub enum Misfit {
     #[error("`incident` is missing")]
     NoIncident,
-    #[error("`plan` is missing: the number that the message and \"quell show\" give")]
-    NoPlan,
     #[error("`{0}` does not go with this command")]
     Odd(&'static str),
 }
@@ -201,7 +202,7 @@ impl TryFrom<Flat> for Order {
             Verb::Incidents => Command::Incidents { open: open.unwrap_or_default() },
             Verb::Show => Command::Show { incident: incident? },
             Verb::Undo => Command::Undo { incident: incident?, step, dry_run: dry_run.unwrap_or_default() },
-            Verb::Approve => Command::Approve { incident: incident?, plan: plan.ok_or(Misfit::NoPlan)? },
+            Verb::Approve => Command::Approve { incident: incident?, plan },
             Verb::Reject => Command::Reject { incident: incident? },
         };
         Ok(Self { command, by, proof })
@@ -227,7 +228,7 @@ impl From<Order> for Flat {
             Command::Undo { incident, step, dry_run } => {
                 Flat { step, dry_run: Some(dry_run), ..flat(Verb::Undo, Some(incident)) }
             }
-            Command::Approve { incident, plan } => Flat { plan: Some(plan), ..flat(Verb::Approve, Some(incident)) },
+            Command::Approve { incident, plan } => Flat { plan, ..flat(Verb::Approve, Some(incident)) },
             Command::Reject { incident } => flat(Verb::Reject, Some(incident)),
         }
     }

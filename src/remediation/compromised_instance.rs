@@ -246,6 +246,7 @@ mod tests {
             groups: groups.iter().map(|id| group(id)).collect(),
             addresses: Vec::new(),
             requester_managed: false,
+            tags: BTreeMap::new(),
         }
     }
 

@@ -263,12 +263,14 @@ mod tests {
             groups: BTreeSet::from([group("sg-01")]),
             addresses: vec!["10.0.1.20".parse().unwrap()],
             requester_managed: false,
+            tags: BTreeMap::new(),
         };
         Exposure {
             id: "i-0a".try_into().unwrap(),
             state: "running".to_owned(),
             interfaces: vec![interface],
             rules: BTreeMap::from([(group("sg-01"), rules.iter().map(|text| rule(text)).collect())]),
+            group_tags: BTreeMap::new(),
             neighbours: Ok(Neighbours::default()),
             tags: BTreeMap::new(),
         }

@@ -55,7 +55,7 @@ fn plan(_: &Finding, subject: &Subject, observed: &Observed) -> Plan {
 
 /// A service names the session after the instance or function that it is for, and so does every later one.
 fn blast(session: &SessionName, seen: &Role) -> BlastRadius {
-    let Role { name, profiles, .. } = seen;
+    let name = &seen.name;
     let mut blast = BlastRadius::default();
     if InstanceId::try_from(session.as_str()).is_ok() {
         let what = "The session has the name of an instance";
@@ -64,14 +64,6 @@ fn blast(session: &SessionName, seen: &Role) -> BlastRadius {
         // A function, a task or a person may go by that name; IAM does not tell who does.
         blast.add(0, format!("Whoever else uses role {name} under the session name {session} stops as well."));
         blast.unread.push(format!("who else uses role {name} under the session name {session}"));
-    }
-    match profiles {
-        Ok(profiles) if profiles.is_empty() => {}
-        Ok(profiles) => {
-            let profiles = profiles.join(", ");
-            blast.add(0, format!("Other instances that have role {name} (instance profile {profiles}) keep it."));
-        }
-        Err(error) => blast.unread.push(format!("the instance profiles of role {name}: {error}")),
     }
     blast
 }
@@ -159,7 +151,6 @@ mod tests {
             id: id.try_into().unwrap(),
             path: path.to_owned(),
             session_policy: Value::Absent,
-            profiles: Ok(Vec::new()),
             tags: BTreeMap::new(),
         };
         check(&plan(&finding, subject(&finding), &Observed::Role(role)), expect);
@@ -197,25 +188,5 @@ mod tests {
             "/aws-reserved/sso.amazonaws.com/eu-west-1/",
             &["refused: role web-server belongs to IAM Identity Center: it can be changed only there"],
         );
-    }
-
-    #[test]
-    fn who_else_has_the_role_is_told() {
-        let finding = finding("UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS", "session");
-        let seen = Role {
-            name: "web-server".try_into().unwrap(),
-            id: "AROADBQP57FF2AEXAMPLE".try_into().unwrap(),
-            path: "/".to_owned(),
-            session_policy: Value::Absent,
-            profiles: Ok(vec!["web".to_owned(), "batch".to_owned()]),
-            tags: BTreeMap::new(),
-        };
-        let says = plan(&finding, subject(&finding), &Observed::Role(seen)).blast.sentences().join("\n");
-        for expect in [
-            "Whoever else uses role web-server under the session name deploy stops as well.",
-            "Other instances that have role web-server (instance profile web, batch) keep it.",
-        ] {
-            assert!(says.contains(expect), "{says}");
-        }
     }
 }

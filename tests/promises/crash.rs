@@ -30,6 +30,8 @@ struct Sweep {
     scene: Scene,
     work: Work,
     before: Value,
+    /// The rules of the main account's groups with their tags, which are not among what is compared there.
+    rules: Vec<Value>,
     contained: Vec<String>,
     /// What the ledger has as original values, but for the ids of rules.
     originals: Vec<String>,
@@ -43,17 +45,20 @@ const EVERY_TRY: usize = 4;
 /// What was open again and is not any more.
 const AGAIN: &str = "CONTAINED AGAIN";
 const KILL_SWITCH: &str = "quell-kill-switch";
+const MAYBE_KNOWN: &str = "You may have been told this before";
 
 async fn sweep(work: Work, scene: Scene) {
     let quell = Rehearsal::of(&work.policy()).await.with("QUELL_KILL_SWITCH", KILL_SWITCH);
     quell.cloud.set_parameter(KILL_SWITCH, "contain").await;
-    let before = scene.part_of_world(&quell.cloud).await;
+    scene.prepare(&quell).await;
+    let (before, rules) = (scene.part_of_world(&quell.cloud).await, quell.cloud.main().rules().await);
     let mut sweep = Sweep {
         attacker: Attacker::before(&quell).await,
         quell,
         scene,
         work,
         before,
+        rules,
         contained: Vec::new(),
         originals: Vec::new(),
         cases: 0,
@@ -231,12 +236,7 @@ impl Sweep {
             cloud.inject(match mishap {
                 Mishap::AnswerLost => rule(Fault::LostResponse).nth(place.nth),
                 Mishap::Throttled => rule(Fault::Refuse(Refusal::Throttled)).nth(place.nth),
-                Mishap::Unavailable => {
-                    // Where a guard cannot ask, a person is asked (`guarding`): that is another end.
-                    let guards = ["guardduty:", "ssm:"].iter().any(|service| place.action.starts_with(service));
-                    let tries = if guards { 1 } else { EVERY_TRY };
-                    rule(Fault::Refuse(Refusal::Unavailable)).nth(place.nth).times(tries)
-                }
+                Mishap::Unavailable => rule(Fault::Refuse(Refusal::Unavailable)).nth(place.nth).times(EVERY_TRY),
                 Mishap::Denied => rule(Fault::Refuse(Refusal::Denied)).nth(place.nth),
                 Mishap::StaleReads => rule(Fault::Stale(Duration::from_secs(2))),
                 Mishap::KilledBefore | Mishap::KilledAfter => return false,
@@ -268,7 +268,7 @@ impl Sweep {
 
     /// Whether the incident is held, or over, and nobody is at it.
     async fn is_settled(&self, finding: &str) -> bool {
-        ["held", "closed", "waiting"].contains(&self.status(finding).await.as_str())
+        ["held", "closed"].contains(&self.status(finding).await.as_str())
     }
 
     async fn status(&self, finding: &str) -> String {
@@ -312,10 +312,9 @@ impl Sweep {
             let is_said = self.quell.cloud.messages().iter().any(set_back);
             assert!(is_said == again, "{what}: {verdicts:?}\n{}", self.quell.email());
         }
-        let repeated = "You may have been told this before";
         // Who tells what became of it, and writes that down, is not asked whether they did.
         let is_known = !mishap.kills() && !what.contains("dynamodb:") && !what.contains("sns:");
-        let marked = |message: &Message| message.bodies.values().any(|body| body.contains(repeated));
+        let marked = |message: &Message| message.bodies.values().any(|body| body.contains(MAYBE_KNOWN));
         assert!(!is_known || !self.quell.cloud.messages().iter().any(marked), "{what}: {verdicts:?}");
         let unmarked = self.quell.cloud.messages().into_iter().filter(|message| {
             message.subject.as_deref().is_some_and(|subject| subject.starts_with("CONTAINED")) && !marked(message)
@@ -339,6 +338,11 @@ impl Sweep {
         assert!(!begun || mishap == Mishap::Denied || changes == [""; 0], "{what}: {changes:?}");
         let verdicts = self.quell.verdicts();
         let last = verdicts.last().map(String::as_str);
+        let is_unmarked = |message: &Message| {
+            let is_about_it = message.subject.as_deref().is_some_and(|subject| subject.starts_with("RELEASED"));
+            is_about_it && !message.bodies["email"].contains(MAYBE_KNOWN)
+        };
+        assert!(self.quell.cloud.messages().iter().filter(|it| is_unmarked(it)).count() <= 1, "{what}: {verdicts:?}");
         if begun && changes == [""; 0] {
             assert!(last == Some("RELEASED"), "{what}: {verdicts:?} {}", self.quell.email());
         } else if begun {
@@ -357,6 +361,9 @@ impl Sweep {
             "{what}: {again}"
         );
         assert_eq!(self.changes().await, [""; 0], "{what}: {}", self.quell.email());
+        if self.scene.service == "ec2" {
+            assert_eq!(self.quell.cloud.main().rules().await, self.rules, "{what}: {}", self.quell.email());
+        }
     }
 }
 
@@ -433,6 +440,21 @@ async fn containing_an_instance_again() {
 #[tokio::test]
 async fn undoing_an_instance() {
     sweep(Work::Undo, scene::INSTANCE).await;
+}
+
+#[tokio::test]
+async fn containing_an_instance_whose_quarantine_group_has_rules() {
+    sweep(Work::Contain, scene::INTO_RULES).await;
+}
+
+#[tokio::test]
+async fn undoing_an_instance_whose_quarantine_group_had_rules() {
+    sweep(Work::Undo, scene::INTO_RULES).await;
+}
+
+#[tokio::test]
+async fn containing_a_port_that_load_balancers_send_to() {
+    sweep(Work::Contain, scene::BALANCED_PORT).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use crate::attacker::quarantine_groups;
 use crate::cloud::{REGION, Refusal};
+use crate::guarding::balanced;
 use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, refuse, rule, without_the_instance};
 use crate::one_group::OF_BATCH;
 use crate::rehearsal::Rehearsal;
@@ -516,6 +517,10 @@ async fn what_changes_something_is_taken_by_the_alias_for_it_alone() {
         assert!(quell.order_about("reject", KEY_ID, 10).await["error"].is_string());
     }
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    // A function that is called as the alias is.
+    quell.called("operate");
+    quell.by("");
+    assert!(quell.approve(KEY_ID, 1, 10).await["error"].is_string());
     quell.by(":operate");
     assert_eq!(quell.approve(KEY_ID, 1, 20).await["ok"]["verdict"], "contained");
     quell.by("");
@@ -531,9 +536,55 @@ async fn an_approval_while_aws_cannot_be_asked_leaves_the_plan_as_it_was_read() 
     quell.cloud.forget_calls();
     refuse(&quell, &["sts:GetCallerIdentity"], Refusal::Unavailable);
     let not_now = quell.approve(KEY_ID, 1, 20).await;
-    let why = not_now["error"].as_str().unwrap_or_default();
+    let why = not_now["not_now"].as_str().unwrap_or_default();
     assert!(why.starts_with("nothing was done: it cannot be looked at now, so give the order again: "), "{not_now}");
     assert_eq!(quell.told(), [""; 0]);
     quell.cloud.heal();
     assert_eq!(quell.approve(KEY_ID, 1, 30).await["ok"]["verdict"], "contained");
+}
+
+#[tokio::test]
+async fn an_approval_without_a_number_is_of_the_only_plan_that_was_shown() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "waiting-for-approval");
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
+    iam.call("UpdateAccessKey", &[("UserName", "ann"), ("AccessKeyId", key), ("Status", "Inactive")]).await;
+    let before = quell.cloud.world().await;
+    let shown_again = quell.order_about("approve", KEY_ID, 10).await;
+    assert_eq!(shown_again["ok"]["verdict"], "waiting-for-approval", "{shown_again}");
+    let which = quell.order_about("approve", KEY_ID, 20).await;
+    let says = "more than one plan was shown: name the one that you read, --plan 2 if it is the newest";
+    assert_eq!(which["error"], says);
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "waiting-for-approval");
+    assert_eq!(quell.order_about("approve", KEY_ID, 10).await["ok"]["verdict"], "contained");
+    let history = quell.order_about("show", KEY_ID, 20).await["ok"]["incident"]["history"].to_string();
+    assert!(history.contains("approved plan 1"), "{history}");
+}
+
+/// The key waits; then the policy has it contained, and what waits is the instance, which nobody has read of.
+#[tokio::test]
+async fn what_waits_in_the_place_of_another_plan_has_a_number_of_its_own() {
+    let mut quell = Rehearsal::of(&rule("approve", "approval = { within = '1h' }")).await;
+    balanced(&quell).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    let first = without_the_instance(&quell, &whole);
+    assert_eq!(verdict(&quell.handle(first, 0).await), "waiting-for-approval", "{}", quell.email());
+    quell.decide(&rule("contain", "max_blast = 1\napproval = { within = '1h' }"));
+    let late = HOUR - 60;
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&whole)), late).await), "partial", "{}", quell.email());
+    assert!(quell.email().contains("3 other things would stop, the rule allows 1"), "{}", quell.email());
+    assert!(quell.email().contains("--plan 2\n"), "{}", quell.email());
+    let contained = quell.cloud.world().await;
+    let old = quell.approve(GROUP_ID, 1, late + 10).await;
+    assert_eq!(old["error"], "plan 2 waits, not plan 1: read it with \"quell show\" first");
+    // Those who decide have their whole time.
+    quell.cloud.forget_calls();
+    quell.tick(late + 120).await.ok();
+    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
+    assert_eq!(quell.approve(GROUP_ID, 2, late + 130).await["ok"]["verdict"], "contained", "{}", quell.email());
 }

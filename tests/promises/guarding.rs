@@ -45,6 +45,21 @@ async fn a_finding_that_guardduty_does_not_know_is_refused_and_told() {
     other["detail"]["type"] = json!("Backdoor:EC2/C&CActivity.B");
     check(&quell, other, "refused", &["the finding was made up: GuardDuty has another type"]).await;
 
+    // Whoever makes a finding up says that GuardDuty has changed it since.
+    for (path, value, says) in [
+        ("/detail/resource/instanceDetails/instanceId", "i-0c1b2c3d4e5f60718", "another resource"),
+        ("/detail/type", "UnauthorizedAccess:EC2/SSHBruteForce", "another type"),
+    ] {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let mut older = quell.event(&read("port_probe"));
+        older["detail"]["updatedAt"] = json!("2026-11-01T00:00:00.000Z");
+        if let Some(place) = older.pointer_mut(path) {
+            *place = json!(if path.ends_with("instanceId") { quell.account.real(value) } else { value });
+        }
+        check(&quell, older, "refused", &[&format!("the finding was made up: GuardDuty has {says}")]).await;
+        assert!(!quell.email().contains("quell approve"), "{}", quell.email());
+    }
+
     // One that somebody has dealt with meanwhile.
     let mut archived: Value = serde_json::from_str(&read("instance_talks_to_c2")).unwrap_or_default();
     archived["detail"]["service"]["archived"] = json!(true);
@@ -95,6 +110,21 @@ async fn what_the_policy_protects_is_left_and_its_owner_named() {
     let quell = Rehearsal::of(&protect("arns = ['arn:aws:iam::*:user/ann']\nuntil = 2026-01-31")).await;
     assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
     assert!(quell.email().contains("The protection of user ann by payroll@example[.]com ended"), "{}", quell.email());
+}
+
+/// What is changed for an instance, and not the instance itself.
+#[tokio::test]
+async fn a_tag_protects_a_security_group_and_an_interface_too() {
+    let policy = "[[protect]]\ntags = { Keep = 'yes' }\nowner = 'net@example.com'\nreason = 'shared'\n";
+    for (event, tagged, says) in [
+        ("port_probe", "sg-0b1b2c3d4e5f60030", "security group sg-0b1b2c3d4e5f60030 is protected (net@example[.]com)"),
+        ("instance_mines_bitcoin", "eni-0c1b2c3d4e5f60001", "interface eni-0c1b2c3d4e5f60001 is protected"),
+    ] {
+        let quell = Rehearsal::of(&format!("{CONTAIN}{policy}")).await;
+        let tag = [("ResourceId.1", quell.account.real(tagged)), ("Tag.1.Key", "Keep"), ("Tag.1.Value", "yes")];
+        quell.cloud.moto().service("ec2", &quell.cloud.account_id).call("CreateTags", &tag).await;
+        check(&quell, quell.event(&read(event)), "refused", &[says]).await;
+    }
 }
 
 #[tokio::test]
@@ -214,7 +244,7 @@ async fn what_else_would_stop_is_shown_and_more_than_the_rule_allows_is_asked() 
 }
 
 /// The web instance behind three load balancers, and one that has nothing to do with it.
-async fn balanced(quell: &Rehearsal) {
+pub async fn balanced(quell: &Rehearsal) {
     let real = |id: &str| quell.account.real(id).to_owned();
     let (subnet, vpc) = (real("subnet-0a1b2c3d4e5f60020"), real("vpc-0a1b2c3d4e5f60010"));
     let (web, bastion) = (real("i-0a1b2c3d4e5f60718"), real("i-0b1b2c3d4e5f60718"));

@@ -21,12 +21,13 @@ use quell::id::{InterfaceId, VpcId};
 use quell::incident::{Incident, News, Outcome, StepResult};
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
 use quell::ledger::key::CounterKey;
-use quell::ledger::protocol::{Claim, Denied, Done, Finish, How, LetGo, Limit, Occasion};
-use quell::ledger::record::{IncidentRecord, Status, Who, Worker};
+use quell::ledger::protocol::{Claim, Denied, Done, Finish, How, LetGo, Limit, No, Occasion};
+use quell::ledger::record::{Approval, IncidentRecord, Status, Who, Worker};
 use quell::ledger::schedule::Due;
 use quell::ledger::schema::SCHEMA;
 use quell::ledger::{Claimed, Counted, Ledger, LedgerError};
 use quell::plan::Step;
+use quell::policy::{Fallback, Response};
 use quell::setting::{InterfaceGroups, Setting};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -267,7 +268,7 @@ async fn items_that_any_release_wrote_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_is_over_expires() {
+async fn only_what_was_given_back_expires() {
     let (_cloud, ledger, client) = ledger().await;
     let expiring = async || {
         let items = client.scan().table_name(TABLE).send().await.unwrap().items.unwrap_or_default();
@@ -283,6 +284,26 @@ async fn only_what_is_over_expires() {
     let days = |from: Timestamp| from.checked_add(SignedDuration::from_hours(90 * 24)).unwrap().as_second();
     let expires = expiring().await;
     assert_eq!(expires["incident"], Some(days(last)));
+    // What was rejected, or closed since nobody decided, or nothing was to be done, has its history for ever.
+    for (which, no) in [(1, Some(No::Person)), (2, Some(No::Time)), (3, None)] {
+        let by = worker("request", now());
+        let mut asked = delivery(which, true, &by);
+        asked.incident.parts[0].decision.response = if no.is_some() { Response::Approve } else { Response::Plan };
+        let record = won(&ledger, &asked).await;
+        let approval = no.map(|_| Approval { plan: 1, expires: now(), fallback: Fallback::Abandon });
+        let done = Finish { incident: record.incident.clone(), approval, now: now() };
+        let mut record = ledger.told(&ledger.finish(&record, &by, &done).await.unwrap(), now()).await.unwrap();
+        if let Some(no) = no {
+            let news = News::Rejected { by: "ann".to_owned() };
+            let said = ledger.reject(&record.id, &worker("no", now()), no, news, now()).await.unwrap().unwrap();
+            record = ledger.told(&said, now()).await.unwrap();
+        }
+        assert!(!record.status.is_open() && record.due.is_none(), "{record:?}");
+        let item = client.get_item().table_name(TABLE);
+        let item = item.key("pk", AttributeValue::S(format!("incident/{}", record.id)));
+        let item = item.key("sk", AttributeValue::S("record".to_owned())).send().await.unwrap().item.unwrap();
+        assert!(!item.contains_key("expires"), "{no:?}: {:?}", record.status);
+    }
     assert!(expires["hold"].is_some_and(|hold| hold >= days(now())), "{expires:?}");
 }
 

@@ -1,6 +1,7 @@
 //! What is contained is looked after: put back when somebody opens it, ended when its time is up, handled once however
 //! often it arrives.
 
+use crate::attacker::quarantine_groups;
 use crate::cloud::{Fault, Refusal, Rule};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
@@ -212,4 +213,51 @@ async fn records_that_cannot_be_read_keep_no_other_from_its_turn() {
     assert!(swept.as_ref().is_err_and(|why| why.contains("a later release wrote it")), "it is an error: {swept:?}");
     assert_eq!(quell.verdicts(), ["CONTAINED AGAIN"]);
     assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
+}
+
+/// Somebody uses the quarantine group, so that it cannot be deleted.
+#[tokio::test]
+async fn what_cannot_be_ended_is_contained_again_by_the_finding_and_for_its_whole_time() {
+    let quell = Rehearsal::of(&rule("contain", "expires = '12h'")).await;
+    let miner = "instance_mines_bitcoin";
+    assert_eq!(verdict(&quell.deliver(&read(miner)).await), "contained");
+    let contained = quell.cloud.world().await;
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let group = quarantine_groups(&quell).await.remove(0);
+    let subnet = quell.account.real("subnet-0a1b2c3d4e5f60020");
+    let made = ec2.call("CreateNetworkInterface", &[("SubnetId", subnet), ("SecurityGroupId.1", &group)]).await;
+    let made = made["networkInterface"]["networkInterfaceId"].as_str().unwrap_or_default().to_owned();
+    for later in [60, 130, 260] {
+        quell.tick(12 * HOUR + later).await.ok();
+    }
+    assert!(quell.email().contains("still held, tried again in six hours"), "{}", quell.email());
+    let event = quell.event(&newer(&read(miner)));
+    assert_eq!(verdict(&quell.handle(event, 12 * HOUR + 400).await), "contained", "{}", quell.email());
+    ec2.call("DeleteNetworkInterface", &[("NetworkInterfaceId", &made)]).await;
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
+    // The time to try again was for what could not be ended.
+    for later in [600, 700] {
+        quell.tick(18 * HOUR + later).await.ok();
+    }
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+    quell.cloud.forget_calls();
+    quell.tick(24 * HOUR + 600).await.ok();
+    assert_eq!(quell.verdicts(), ["RELEASED"], "{}", quell.email());
+}
+
+#[tokio::test]
+async fn what_a_person_gave_back_stays_so_after_the_rest_has_ended() {
+    let quell = Rehearsal::of(&rule("contain", "expires = '1h'")).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let step = json!({ "command": "undo", "incident": quell.incident(KEY_ID), "step": 1 });
+    assert_eq!(quell.order(step, 10).await["ok"]["verdict"], "partly-released");
+    let rest = quell.changes(&before, &quell.cloud.world().await);
+    quell.tick(HOUR + 60).await.ok();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    quell.cloud.forget_calls();
+    let event = quell.event(&newer(&read(KEY)));
+    assert_eq!(verdict(&quell.handle(event, 2 * HOUR).await), "contained", "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), rest);
+    assert!(quell.email().contains("what a person gave back is left alone"), "{}", quell.email());
 }

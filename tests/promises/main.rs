@@ -3,6 +3,7 @@
 #[path = "../cloud/mod.rs"]
 mod cloud;
 
+mod asked_again;
 mod attacker;
 mod by_hand;
 mod cloud_instrument;
@@ -19,6 +20,7 @@ mod mutation;
 mod one_group;
 mod opened_again;
 mod operator;
+mod over_the_limit;
 mod policy;
 mod protocol_model;
 mod protocol_rules;

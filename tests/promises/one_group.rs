@@ -373,3 +373,79 @@ async fn a_plan_that_was_overtaken_by_another_is_made_again() {
     }
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_rule_that_somebody_put_back_is_closed_with_what_the_same_findings_next_state_names() {
+    for (ports, left) in [("25", vec![(20, 21), (26, 30)]), ("22, 25", vec![(20, 21), (23, 24), (26, 30)])] {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let before = quell.cloud.world().await;
+        assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+        Attacker::before(&quell).await.open_network(&quell).await;
+        assert_eq!(open(&quell).await, [(20, 30)]);
+        let next = newer(&probe_of(ports.split(", ").last().unwrap_or_default(), ID));
+        let mut next = quell.event(&next);
+        if ports.contains(',') {
+            // GuardDuty lists what was probed of late.
+            let probed = "/detail/service/action/portProbeAction/portProbeDetails";
+            if let Some(list) = next.pointer_mut(probed).and_then(Value::as_array_mut) {
+                let mut other = list[0].clone();
+                other["localPortDetails"]["port"] = 22.into();
+                list.push(other);
+            }
+            crate::stage::know(&quell.cloud, &next.to_string());
+        }
+        assert_eq!(verdict(&quell.handle(next, 120).await), "contained", "{}", quell.email());
+        assert_eq!(open(&quell).await, left, "{ports}: {}", quell.email());
+        assert!(quell.email().contains("Somebody had set it back"), "{}", quell.email());
+        assert_eq!(quell.order_about("undo", ID, 300).await["ok"]["verdict"], "released", "{}", quell.email());
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    }
+}
+
+/// The second finding is planned on the rules as they were before a look closed them again.
+#[tokio::test]
+async fn a_plan_that_was_overtaken_by_a_look_is_made_again() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    Attacker::before(&quell).await.open_network(&quell).await;
+    quell.cloud.settle();
+    quell.tick(70).await.ok();
+    assert_eq!(open(&quell).await, [(20, 21), (23, 30)], "{}", quell.email());
+    quell.cloud.forget_calls();
+    quell.cloud.inject(Rule::on("ec2:DescribeSecurityGroupRules", Fault::Stale(SEVERAL_SECONDS)).times(1));
+    let second = quell.handle(quell.event(&probe_of("25", OTHER_ID)), 71).await;
+    assert!(quell.calls().iter().any(|call| call.fault.is_some()), "{:?}", quell.calls());
+    quell.cloud.heal();
+    assert_eq!(verdict(&second), "contained", "{}", quell.email());
+    assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)], "{}", quell.email());
+    for (id, later) in [(OTHER_ID, 170), (ID, 190)] {
+        quell.order_about("undo", id, later).await;
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+}
+
+#[tokio::test]
+async fn a_finding_that_comes_while_its_port_is_given_back_is_not_told_that_there_is_nothing_to_do() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    quell.cloud.settle();
+    let (pause, mut at_it) = breakpoint();
+    quell.cloud.inject(Rule::on("AuthorizeSecurityGroupIngress", Fault::PauseBefore(pause)));
+    let second = quell.event(&probe_of("22", OTHER_ID));
+    let (undone, told) = tokio::join!(quell.order_about("undo", ID, 100), async {
+        at_it.reached().await;
+        let go_on = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            at_it.resume();
+        };
+        tokio::join!(quell.handle(second, 101), go_on).0
+    });
+    assert_eq!(undone["ok"]["verdict"], "released", "{undone}");
+    // A rehearsal has less time than the function: there it waits, here it comes again, as Lambda brings it.
+    assert!(verdict(&told).starts_with("not now: what was just given back may not be seen yet"), "{told:?}");
+    assert_eq!(quell.verdicts().last().map(String::as_str), Some("RELEASED"));
+    let again = quell.handle(quell.event(&probe_of("22", OTHER_ID)), 170).await;
+    assert_eq!(verdict(&again), "contained", "{}", quell.email());
+    assert_eq!(open(&quell).await, [(20, 21), (23, 30)]);
+}

@@ -183,6 +183,32 @@ async fn undo_does_not_call_a_renamed_user_gone() {
     assert!(quell.email().contains("still held, refused: user ann is called bob now"), "{}", quell.email());
 }
 
+/// Who has the key now cannot be asked for a moment.
+#[tokio::test]
+async fn a_renamed_user_is_not_forgotten_where_nobody_can_be_asked_for_the_new_name() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    iam.call("UpdateUser", &[("UserName", "ann"), ("NewUserName", "bob")]).await;
+    iam.call("CreateUser", &[("UserName", "ann")]).await;
+    refuse(&quell, &["GetAccessKeyLastUsed"], Refusal::Unavailable);
+    quell.tick(6).await.ok();
+    let decoy = iam.call("ListUserPolicies", &[("UserName", "ann")]).await.to_string();
+    assert!(!decoy.contains("QuellQuarantine"), "{decoy}");
+    iam.call("DeleteUser", &[("UserName", "ann")]).await;
+    let undone = quell.order_about("undo", KEY_ID, 100).await;
+    assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
+    assert!(quell.email().contains("still held, tried again"), "{}", quell.email());
+    quell.cloud.heal();
+    iam.call("UpdateUser", &[("UserName", "bob"), ("NewUserName", "ann")]).await;
+    for later in [170, 300, 600] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.verdicts().last().map(String::as_str), Some("RELEASED"), "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
 /// What the attacker leaves under the old name is not the user who was contained.
 #[tokio::test]
 async fn a_decoy_under_the_old_name_is_not_taken_for_the_user() {

@@ -12,7 +12,7 @@ use quell::ledger::protocol::{
     Claim, Decided, Denied, Done, Finish, LetGo, Limit, No, NoUndo, Occasion, Seen, begin_undo, claim, finish,
     finish_undo, over, postponed, reject, told, verified,
 };
-use quell::ledger::record::{Approval, IncidentRecord, Status, Who, Worker};
+use quell::ledger::record::{Approval, IncidentRecord, Status, What, Who, Worker};
 use quell::ledger::schedule::Due;
 use quell::plan::Step;
 use quell::policy::{Fallback, Response};
@@ -179,6 +179,38 @@ fn a_plan_is_approved_as_it_was_read_or_shown_again() {
     assert_eq!((asked.status, asked.approval.as_ref().map(|it| it.plan)), (Status::Waiting, Some(2)));
     check(&approve(1, false), &asked, "OtherPlan");
     check(&approve(2, false), &asked, "Approved");
+}
+
+#[test]
+fn a_plan_is_the_same_in_whatever_order_aws_lists_things() {
+    let two = |reversed: bool| {
+        let mut incident = incident(Response::Approve, true, 1);
+        let mut steps = incident.parts[0].plan.stages[0].clone();
+        let mut other = steps[0].clone();
+        other.change.setting = Setting::AccessKeyStatus(AccessKeyStatus {
+            user: "ann".try_into().unwrap(),
+            key: "AKIAI44QH8DHBEXAMPLE".try_into().unwrap(),
+        });
+        steps.push(other);
+        if reversed {
+            steps.reverse();
+        }
+        incident.parts[0].plan.stages = vec![steps];
+        incident
+    };
+    let shown = IncidentRecord { incident: two(false), ..waiting() };
+    check(&ask(two(true), Occasion::Approve { plan: 1 }, 1), &shown, "Approved");
+    let mut less = two(false);
+    less.parts[0].plan.stages[0].pop();
+    check(&ask(less, Occasion::Approve { plan: 1 }, 1), &shown, "AskAgain");
+}
+
+#[test]
+fn no_plan_has_the_number_of_one_that_was_decided() {
+    let mut rejected = reject(&waiting(), &worker(1), No::Person, undone(), at(1)).unwrap().incident.unwrap();
+    // As a release wrote it that did not note that it asked.
+    rejected.history.retain(|entry| !matches!(entry.what, What::Asked { .. }));
+    assert_eq!(rejected.next_plan(), 2);
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub struct Rehearsal {
     pub account: Account,
     policy: String,
     settings: Vec<(&'static str, String)>,
+    function: &'static str,
     alias: &'static str,
 }
 
@@ -30,12 +31,17 @@ impl Rehearsal {
     pub async fn of(policy: &str) -> Self {
         let cloud = Cloud::start().await;
         let account = Account::seed(&cloud).await;
-        Self { cloud, account, policy: policy.to_owned(), settings: Vec::new(), alias: "" }
+        Self { cloud, account, policy: policy.to_owned(), settings: Vec::new(), function: "quell", alias: "" }
     }
 
     /// Invokes the function by an alias, which follows its name: `:operate`.
     pub fn by(&mut self, alias: &'static str) {
         self.alias = alias;
+    }
+
+    /// The function's name.
+    pub fn called(&mut self, function: &'static str) {
+        self.function = function;
     }
 
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -82,7 +88,8 @@ impl Rehearsal {
     pub async fn handle(&self, event: Value, later: i64) -> Result<Value, String> {
         let handler = self.process().await;
         let deadline = Instant::now() + TIMEOUT + self.linger();
-        let function = format!("arn:aws:lambda:{REGION}:{}:function:quell{}", self.cloud.account_id, self.alias);
+        let Self { function, alias, .. } = self;
+        let function = format!("arn:aws:lambda:{REGION}:{}:function:{function}{alias}", self.cloud.account_id);
         let invocation = Invocation { request: "rehearsal".to_owned(), function, deadline };
         let work = Box::pin(handler.handle(event, &invocation));
         clock::ahead(SignedDuration::from_secs(later), work).await.map_err(|error| error.to_string())

@@ -71,6 +71,18 @@ async fn contained_and_undone_leaves_the_accounts_as_they_were() {
     }
 }
 
+/// Quell empties the group, and gives its rules back with their descriptions.
+#[tokio::test]
+async fn a_quarantine_group_that_had_rules_has_them_again() {
+    let (quell, scene) = (Rehearsal::of(CONTAIN).await, scene::INTO_RULES);
+    scene.prepare(&quell).await;
+    let before = whole(&quell).await;
+    assert_eq!(verdict(&quell.deliver(&scene.event()).await), "contained", "{}", quell.email());
+    assert_ne!(quell.cloud.main().rules().await, before.1);
+    assert_eq!(quell.order_about("undo", scene.finding, 10).await["ok"]["verdict"], "released", "{}", quell.email());
+    assert!(whole(&quell).await == before, "{:?}", quell.changes(&before.0, &quell.cloud.world().await));
+}
+
 #[tokio::test]
 async fn one_step_is_taken_back_and_the_others_stay() {
     let quell = Rehearsal::of(CONTAIN).await;

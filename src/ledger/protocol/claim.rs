@@ -10,7 +10,7 @@ use super::merge::{
 };
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
-use crate::incident::{Incident, News, Part};
+use crate::incident::{Incident, News, Outcome, Part, StepResult};
 use crate::plan::Plan;
 use crate::policy::Response;
 use jiff::{SignedDuration, Timestamp};
@@ -44,6 +44,8 @@ pub enum Occasion {
     Approve { plan: u32 },
     /// The time to approve is over, and the rule says to contain then.
     Expired,
+    /// What could not be asked when a person was can be asked by now.
+    Asked,
 }
 
 /// At most so many containments in what is left of the counter's hour.
@@ -167,6 +169,8 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
             Ok(How::Again)
         }
         (Occasion::Delivery, Status::Closed) if newer && !(untold && known.incident.news.is_some()) => Ok(How::Again),
+        // The tick tells it with others.
+        (Occasion::Delivery, _) if known.gathered => nothing(),
         (Occasion::Delivery | Occasion::Announce | Occasion::Verify, _) if untold && is_finished(known.status) => {
             Ok(How::Announce)
         }
@@ -177,9 +181,15 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
         // It is decided on once that is over.
         (Occasion::Delivery, Status::Releasing) if newer => Err(Denied::Wait { until: soon(claim) }),
         (Occasion::Approve { plan }, Status::Waiting) => answer(claim, known, plan),
+        (Occasion::Asked, Status::Waiting) if known.is_unasked() => Ok(How::Again),
         (Occasion::Expired, Status::Waiting) if is_over(known.approval.as_ref(), claim.now) => Ok(How::Approved),
         (
-            Occasion::Delivery | Occasion::Verify | Occasion::Announce | Occasion::Expired | Occasion::Approve { .. },
+            Occasion::Delivery
+            | Occasion::Verify
+            | Occasion::Announce
+            | Occasion::Expired
+            | Occasion::Asked
+            | Occasion::Approve { .. },
             _,
         ) => nothing(),
     }
@@ -207,7 +217,9 @@ fn answer(claim: &Claim, known: &IncidentRecord, plan: u32) -> Result<How, Denie
     let asked_now = now.iter().filter(|part| twin(part, begun.iter().copied()).is_none());
     let asked_now = changes(asked_now.filter(|part| part.decision.response >= Response::Approve));
     let asked = changes(known.incident.parts.iter().filter(|part| part.decision.response == Response::Approve));
-    Ok(if asked_now == asked { How::Approved } else { How::AskAgain })
+    // AWS lists the same things in any order.
+    let is_same = asked_now.len() == asked.len() && asked_now.iter().all(|change| asked.contains(change));
+    Ok(if is_same { How::Approved } else { How::AskAgain })
 }
 
 /// Whether there is something to do about an incident that was over, or something else to say.
@@ -230,7 +242,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         Some(_) => false,
     };
     let settings = seen.incident.as_ref().map(given_back).unwrap_or_default();
-    if how == How::Again && record.said_left.is_none() && is_open && !settings.is_empty() {
+    if matches!(how, How::Again | How::Fresh) && record.said_left.is_none() && is_open && !settings.is_empty() {
         record.incident.news = Some(News::StaysGivenBack { settings });
     }
     // What is executed is what is held, so what was let go is in neither.
@@ -243,7 +255,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     };
     let IncidentRecord { id, holds: held, incident, .. } = &mut record;
     incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| narrow(part, claim, id, held, &holds));
-    // What a person approved is theirs to answer for, however much there was in the hour.
+    // What a person approved is theirs to answer for, however much there was in the hour: it counts, and is not held back.
     let by_a_person = matches!(claim.occasion, Occasion::Approve { .. });
     // What was tried and refused before is tried once more, and is nothing new.
     let known = seen.incident.as_ref().filter(|_| matches!(how, How::Resumed | How::Again));
@@ -252,14 +264,17 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     let tried: BTreeSet<HoldKey> =
         going_on.filter(|part| part.decision.response == Response::Contain).flat_map(Part::keys).collect();
     let begins = wanted.iter().map(Placed::key).any(|key| !record.holds.contains(&key) && !tried.contains(&key));
-    let is_new = record.holds.is_empty() && begins && !by_a_person;
-    let counters = if is_new { claim.limits.clone() } else { Vec::new() };
+    let is_new = record.holds.is_empty() && begins;
+    let most = |limit: &Limit| Limit { at_most: if by_a_person { u32::MAX } else { limit.at_most }, ..limit.clone() };
+    let counters: Vec<Limit> = claim.limits.iter().filter(|_| is_new).map(most).collect();
     if let Some(full) = counters.iter().find(|limit| limit.at_most == 0 || seen.full.contains(&limit.counter)) {
         return denied(Denied::OverLimit(full.counter.clone()));
     }
     // What is contained anew is not over yet.
-    for part in record.incident.parts.iter_mut().filter(|part| part.ends.is_some_and(|ends| ends <= claim.now)) {
-        let is_new = part.keys().any(|key| !record.holds.contains(&key));
+    for part in &mut record.incident.parts {
+        let is_over = part.ends.is_some_and(|ends| ends <= claim.now);
+        let is_new = |key: &HoldKey| !record.holds.contains(key) && (is_over || was_let_go(part, key));
+        let is_new = part.keys().any(|key| is_new(&key));
         part.ends = part.ends.filter(|_| !is_new);
     }
     record.untried.clear();
@@ -287,6 +302,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     let what = match how {
         How::Fresh if !record.history.is_empty() => What::Updated { count },
         How::Fresh => What::Claimed,
+        How::Again if claim.occasion == Occasion::Asked => What::Resumed,
         How::Again => What::Updated { count },
         How::Approved if claim.occasion == Occasion::Expired => What::Expired,
         How::Approved => What::Approved { plan: plan_of(seen) },
@@ -294,6 +310,14 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     };
     record.note(claim.now, &claim.by, what);
     Decided::Write(Box::new(Swap { incident: Some(leased(claim, record)), holds, counters }), how)
+}
+
+/// Whether the setting was held, and given back.
+fn was_let_go(part: &Part, key: &HoldKey) -> bool {
+    let at = &part.plan.subject.at;
+    let is_back =
+        |result: &StepResult| result.outcome == Outcome::LetGo && HoldKey::of(at, &result.change.setting) == *key;
+    part.results.iter().any(is_back)
 }
 
 /// What a person gave back of an incident that is still held, as people call it.
@@ -337,6 +361,8 @@ fn leased(claim: &Claim, mut record: IncidentRecord) -> IncidentRecord {
     let lease = claim.by.lease.clone();
     record.due = Some(lease.until);
     record.lease = Some(lease);
+    // Whoever has the lease tells it; should they die, the next one says that it may be a repeat.
+    record.gathered = false;
     record.version += 1;
     record
 }

@@ -158,6 +158,14 @@ pub fn postponed(record: &IncidentRecord, now: Timestamp) -> Option<Swap> {
     Some(Swap { incident: Some(record), ..Swap::default() })
 }
 
+/// What could not be asked still cannot be: it is asked again, each time later.
+#[must_use]
+pub fn still_unasked(record: &IncidentRecord, now: Timestamp) -> Swap {
+    let mut record = IncidentRecord { failures: record.failures + 1, version: record.version + 1, ..record.clone() };
+    record.due = record.next_due(now);
+    Swap { incident: Some(record), ..Swap::default() }
+}
+
 /// The writes behind its results that the history does not have.
 fn new_writes(record: &IncidentRecord) -> Vec<String> {
     let known: BTreeSet<&String> = record.history.iter().flat_map(|entry| &entry.writes).collect();
@@ -283,6 +291,12 @@ pub fn put_down(record: &IncidentRecord, now: Timestamp) -> Swap {
     let_rest(IncidentRecord { due, ..record.clone() })
 }
 
+/// Gives up the lease of what nobody was told of: the next tick tells it with others.
+#[must_use]
+pub fn gathered(record: &IncidentRecord, now: Timestamp) -> Swap {
+    let_rest(IncidentRecord { due: Some(now), gathered: true, ..record.clone() })
+}
+
 fn let_rest(record: IncidentRecord) -> Swap {
     let record = IncidentRecord { lease: None, version: record.version + 1, ..record };
     Swap { incident: Some(record), ..Swap::default() }
@@ -331,6 +345,7 @@ pub fn reject(record: &IncidentRecord, by: &Worker, no: No, news: News, now: Tim
     record.told = None;
     record.due = Some(by.lease.until);
     record.lease = Some(by.lease.clone());
+    record.gathered = false;
     record.version += 1;
     Some(Swap { incident: Some(record), ..Swap::default() })
 }

@@ -1,5 +1,6 @@
 //! The record that a claim goes on with: what was begun as it was planned, and what is newer of the rest.
 
+use super::super::hold::left_by_both;
 use super::super::key::{HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, Status, What};
 use super::super::schema::Schema;
@@ -27,6 +28,7 @@ pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
         holds: Vec::new(),
         let_go: BTreeSet::new(),
         told: None,
+        gathered: false,
         said: None,
         untried: BTreeSet::new(),
         said_left: None,
@@ -55,16 +57,14 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
                 Some(_) | None => part.clone(),
             });
             let parts: Vec<Part> = old.chain(added(claim, known).into_iter().cloned()).collect();
-            let waiting = |parts: &[Part]| {
-                parts.iter().filter(|part| !is_unseen(part) && part.decision.response == Response::Approve).count()
-            };
+            let waits = |part: &Part| !is_unseen(part) && part.decision.response == Response::Approve;
+            let is_unread = |part: &&Part| !twin(part, &known.incident.parts).is_some_and(waits);
             let asks_else = |part: &Part| {
                 let new = twin(part, &parts).filter(|new| new.decision.response == Response::Approve);
                 part.decision.response == Response::Approve && new.is_some_and(|new| gives_way(part, new))
             };
-            let (before, now) = (waiting(&known.incident.parts), waiting(&parts));
             let plan = approval.plan + 1;
-            if now > before {
+            if parts.iter().filter(|part| waits(part)).any(|part| is_unread(&part)) {
                 // Those who decide get their whole time for what they have not seen.
                 (parts, Some(Approval { plan, expires: claim.now, ..approval.clone() }), None)
             } else if known.incident.parts.iter().any(asks_else) {
@@ -82,10 +82,13 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
 }
 
 /// Whether what waits for a person gives way to what a newer look plans: it could not be seen before, the policy wants it
-/// contained by now, or something else is to be approved. What a guard held back still waits.
+/// contained by now, what could not be asked can be, or something else is to be approved. What a guard held back still waits.
 pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
     if is_unseen(old) {
         return !is_unseen(new);
+    }
+    if old.is_unasked() {
+        return !is_unseen(new) && !new.is_unasked();
     }
     if is_begun(old) || new.plan.no_steps.is_some() || new.decision.response < Response::Approve {
         return false;
@@ -179,11 +182,13 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
     kept.chain(over).chain(new).collect()
 }
 
-/// Whether the part was contained for a time that is over: nothing of it is held, and no person gave it back.
+/// Whether the part was contained for a time that is over: nothing of it is held, and no person gave all of it back.
 pub(super) fn has_ended(part: &Part, known: &IncidentRecord) -> bool {
     let is_back = part.results.iter().all(|result| result.outcome == Outcome::LetGo);
-    let is_free = part.keys().all(|key| !known.holds.contains(&key) && !known.let_go.contains(&key));
-    !part.plan.stages.is_empty() && !part.results.is_empty() && is_back && is_free
+    let is_free = part.keys().all(|key| !known.holds.contains(&key));
+    // What a person gave back of it stays so.
+    let by_time = part.keys().any(|key| !known.let_go.contains(&key));
+    !part.plan.stages.is_empty() && !part.results.is_empty() && is_back && is_free && by_time
 }
 
 fn ended(part: &Part) -> Part {
@@ -246,11 +251,12 @@ fn widened(old: &Change, new: &Change) -> Option<Change> {
     else {
         return None;
     };
+    let (kept, more) = left_by_both((from, to), (new_from, new_to));
     let wider = Change {
         setting: old.setting.clone(),
         // What the first plan had opened may be what the second closes.
-        from: Value::Rules(from.union(new_from).cloned().collect()),
-        to: Value::Rules(to.difference(new_from).chain(new_to).cloned().collect()),
+        from: Value::Rules(from | new_from),
+        to: Value::Rules(&kept | &more),
     };
     (wider != *old).then_some(wider)
 }

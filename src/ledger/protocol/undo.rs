@@ -168,11 +168,7 @@ pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[Done], news: Ne
         Some(_) | None => Status::Released,
     };
     match record.status {
-        Status::Released => record.note(now, by, What::Released),
-        Status::Closed => {
-            record.let_go.clear();
-            record.note(now, by, What::Released);
-        }
+        Status::Released | Status::Closed => record.note(now, by, What::Released),
         Status::Containing | Status::Waiting | Status::Held | Status::Releasing | Status::Rejected => {}
     }
     if let Some(approval) = record.approval.as_mut().filter(|_| record.status == Status::Waiting) {

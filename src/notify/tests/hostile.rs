@@ -7,7 +7,7 @@ use crate::incident::Beside;
 use crate::ledger::key::IncidentId;
 use crate::ledger::record::Approval;
 use crate::notify::escape::{ascii, code, defanged, is_pasteable, markdown, plain};
-use crate::notify::{fit, log_lines, message, metrics, text};
+use crate::notify::{TOGETHER, fit, log_lines, message, metrics, text, together};
 use crate::policy::Fallback;
 use proptest::prelude::*;
 use serde_json::Value as Json;
@@ -191,6 +191,59 @@ fn check_chat(incident: &Incident, chat: &Json) {
     assert!(texts[0].chars().count() <= 250 && steps.len() <= 10);
     assert!(steps.iter().all(|step| step.as_str().unwrap().chars().count() <= 350), "{steps:?}");
     assert!(texts[1].chars().count() <= 4_000, "{}", texts[1].chars().count());
+}
+
+/// What holds for the message of several, whatever the findings.
+fn check_together(incidents: &[Incident]) {
+    let all: Vec<&Incident> = incidents.iter().collect();
+    let message = together(&all, true);
+    let beside = message.subject.len()
+        + message.attributes.iter().map(|(name, value)| name.len() + value.value().len() + 12).sum::<usize>();
+    assert!(message.body.len() + beside <= 262_144, "{} bytes", message.body.len());
+    assert!(message.subject.len() < 100 && message.subject.chars().all(|c| c == ' ' || c.is_ascii_graphic()));
+    assert!(message.attributes.values().all(|value| !value.value().is_empty() && value.value() != "[]"));
+    let body: Json = serde_json::from_str(&message.body).unwrap();
+    let form = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("{name} was given up")).to_owned();
+
+    let email = form("email");
+    assert!(!email.chars().any(|c| c != '\n' && (c.is_control() || "\u{202e}\u{2066}\u{200b}\u{feff}".contains(c))));
+    assert!(!email.contains("://"), "{email}");
+    let ids: Vec<String> = incidents.iter().map(|incident| IncidentId::of(&incident.finding).to_string()).collect();
+    for line in email.lines().skip(1).filter(|line| !line.is_empty() && !line.starts_with("  ")) {
+        let numbered = line.split_once(". ").is_some_and(|(number, _)| number.parse::<usize>().is_ok());
+        let command = line.strip_prefix("quell ").and_then(|command| command.split_once(' '));
+        let ours = command.is_some_and(|(verb, rest)| {
+            let id = rest.strip_suffix(" --plan 1").unwrap_or(rest);
+            ["approve", "reject", "show"].contains(&verb) && ids.iter().any(|known| known == id)
+        });
+        assert!(numbered || ours, "{line:?}");
+    }
+    assert_eq!(email.lines().filter(|line| line.starts_with("quell show ")).count(), incidents.len());
+    assert_eq!(email.matches("  Act:     ").count(), 1);
+
+    let chat: Json = serde_json::from_str(&form("https")).unwrap();
+    let (content, steps) = (&chat["content"], chat["content"]["nextSteps"].as_array().unwrap());
+    for text in [&content["title"], &content["description"], &chat["metadata"]["summary"]].into_iter().chain(steps) {
+        let text = text.as_str().unwrap();
+        let outside: String = text.split('`').step_by(2).collect();
+        assert!(text.matches('`').count() % 2 == 0, "{text}");
+        assert!(!text.contains(['<', '>', '\u{202e}', '\u{1b}']), "{text}");
+        assert!(!outside.contains(['@', '[', ']', '~']) && !outside.contains("://"), "{outside}");
+        assert!(text.chars().count() <= 4_000, "{}", text.chars().count());
+    }
+    let sms = form("sms");
+    assert!(sms.len() <= 140 && sms.is_ascii() && !sms.contains('\n'), "{sms}");
+    let machine: Json = serde_json::from_str(&form("default")).unwrap();
+    assert_eq!(machine["incidents"].as_array().unwrap().len(), incidents.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_finding_bends_the_message_of_several(incidents in proptest::collection::vec(hostile_incident(), TOGETHER)) {
+        check_together(&incidents);
+    }
 }
 
 proptest! {

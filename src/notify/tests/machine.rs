@@ -1,8 +1,79 @@
 //! What machines read.
 
 use super::*;
-use crate::notify::{chat, json, log_lines, message, metrics};
+use crate::id::FindingId;
+use crate::ledger::record::Approval;
+use crate::notify::{chat, json, log_lines, message, metrics, together};
+use crate::policy::Fallback;
 use insta::{assert_json_snapshot, assert_snapshot};
+
+/// Two plans that wait beyond the limit, the graver one second.
+pub(super) fn two_that_wait() -> [Incident; 2] {
+    let why = "account 111122223333 had as many containments in the last hour as the policy allows";
+    let waiting = |plan: Plan, n: char, severity: f64| {
+        let mut incident = incident(vec![part(plan, Response::Contain, Vec::new())]);
+        incident.parts[0].decision = incident.parts[0].decision.clone().lowered_to(Response::Approve, why);
+        incident.finding.id = FindingId::try_from(n.to_string().repeat(32)).unwrap();
+        incident.finding.severity = Severity::try_from(severity).unwrap();
+        let expires = "2026-11-22T03:00:00Z".parse().unwrap();
+        incident.beside.approval = Some(Approval { plan: 1, expires, fallback: Fallback::Abandon });
+        incident
+    };
+    [waiting(key_plan(), 'a', 5.0), waiting(instance_plan(&["eni-0aa1"]), 'b', 8.0)]
+}
+
+#[test]
+fn the_message_of_all_that_waits_beyond_the_limit() {
+    let two = two_that_wait();
+    let message = together(&two.each_ref(), false);
+    assert_eq!(message.subject, "WAITING FOR APPROVAL: 2 findings beyond the hour's limit (account 111122223333)");
+    let body: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+    assert_snapshot!(body["email"].as_str().unwrap(), @r#"
+    WAITING FOR APPROVAL: 2 findings beyond the hour's limit (account 111122223333)
+      Now:     Quell changed nothing for these.
+      Act:     Yes, decide now. Approve or reject each; the commands are below, the gravest first.
+
+    1. WAITING FOR APPROVAL: instance i-0c10c2c7863d1a356 (account 111122223333, eu-west-1)
+      Finding: UnauthorizedAccess:IAMUser/TorIPCaller, severity high (8)
+      GuardDuty says: "The API ListBuckets was invoked from a Tor exit node."
+      - would: security groups of interface eni-0aa1: sg-0aa1 -> sg-0dead
+      - held back: account 111122223333 had as many containments in the last hour as the policy allows
+      Until 2026-11-22T03:00:00Z a person decides; without an answer Quell drops it and says so.
+    quell approve 111122223333/eu-west-1/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb --plan 1
+    quell reject 111122223333/eu-west-1/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+    quell show 111122223333/eu-west-1/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+
+    2. WAITING FOR APPROVAL: access key AKIAIOSFODNN7EXAMPLE of user ann (account 111122223333, eu-west-1)
+      Finding: UnauthorizedAccess:IAMUser/TorIPCaller, severity medium (5)
+      GuardDuty says: "The API ListBuckets was invoked from a Tor exit node."
+      - would: access key AKIAIOSFODNN7EXAMPLE of user ann: Active -> Inactive
+      - held back: account 111122223333 had as many containments in the last hour as the policy allows
+      Until 2026-11-22T03:00:00Z a person decides; without an answer Quell drops it and says so.
+    quell approve 111122223333/eu-west-1/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa --plan 1
+    quell reject 111122223333/eu-west-1/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    quell show 111122223333/eu-west-1/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    "#);
+    let machine: serde_json::Value = serde_json::from_str(body["default"].as_str().unwrap()).unwrap();
+    let ids = machine["incidents"].as_array().unwrap().iter().map(|it| it["finding"].as_str().unwrap()[..1].to_owned());
+    assert_eq!(ids.collect::<String>(), "ba", "the gravest first");
+    assert_eq!(
+        (&machine["schema"], &machine["verdict"]),
+        (&"quell.incidents.v1".into(), &"waiting-for-approval".into())
+    );
+    let attributes: Vec<String> =
+        message.attributes.iter().map(|(name, value)| format!("{name}={}", value.value())).collect();
+    assert_eq!(
+        attributes,
+        [
+            "account=111122223333",
+            "finding_type=[\"UnauthorizedAccess:IAMUser/TorIPCaller\"]",
+            "region=[\"eu-west-1\"]",
+            "remediation=[\"compromised-instance\",\"exposed-key\"]",
+            "severity=high",
+            "verdict=waiting-for-approval",
+        ]
+    );
+}
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "the whole message, as it goes out")]

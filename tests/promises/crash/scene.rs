@@ -1,8 +1,11 @@
 //! What the sweep contains, and what of it is interrupted.
 
+use crate::attacker::{quarantine_groups, tcp};
 use crate::cloud::Cloud;
+use crate::guarding::balanced;
 use crate::looking_after::{HOUR, rule};
 use crate::one_group::OF_BATCH;
+use crate::rehearsal::Rehearsal;
 use crate::stage::CONTAIN;
 use crate::story::but;
 use serde_json::Value;
@@ -20,6 +23,17 @@ pub struct Scene {
     pub is_member: bool,
     /// The service that the remediation changes: that part of its account is compared.
     pub service: &'static str,
+    with: With,
+}
+
+/// What is there before.
+#[derive(Debug, Clone, Copy)]
+enum With {
+    Nothing,
+    /// A quarantine group of Quell's, into which somebody has put rules.
+    Rules,
+    /// Load balancers that send requests to the instances.
+    Balancers,
 }
 
 pub const KEY: Scene = Scene {
@@ -29,6 +43,7 @@ pub const KEY: Scene = Scene {
     finding: "5e8e95fc4de1f034e96967422b76b5c7",
     is_member: false,
     service: "iam",
+    with: With::Nothing,
 };
 
 pub const MEMBERS_KEY: Scene = Scene {
@@ -64,6 +79,11 @@ pub const SMALL_INSTANCE: Scene = Scene {
 
 pub const PORT: Scene =
     Scene { name: "exposed-port", event: "port_probe", finding: "f351532bafcc77f8c3301b51d22f8d61", ..INSTANCE };
+
+pub const INTO_RULES: Scene =
+    Scene { name: "compromised-instance into a quarantine group with rules", with: With::Rules, ..SMALL_INSTANCE };
+
+pub const BALANCED_PORT: Scene = Scene { name: "exposed-port behind load balancers", with: With::Balancers, ..PORT };
 
 /// Port 22 within a rule that opens tcp 20-30.
 pub const PORT_OF_A_RANGE: Scene = Scene {
@@ -105,6 +125,15 @@ impl Scene {
         but(self.event, self.but)
     }
 
+    /// Arranges what is there before.
+    pub async fn prepare(&self, quell: &Rehearsal) {
+        match self.with {
+            With::Nothing => {}
+            With::Balancers => balanced(quell).await,
+            With::Rules => group_with_rules(quell).await,
+        }
+    }
+
     /// What it changes, and what is beside that.
     pub async fn part_of_world(&self, cloud: &Cloud) -> Value {
         cloud.part_of_world(self.account(cloud), self.service).await
@@ -115,6 +144,26 @@ impl Scene {
         if self.is_member { &cloud.member_id } else { &cloud.account_id }
     }
 }
+
+/// One that lets out all, as every new group does, and somebody in.
+async fn group_with_rules(quell: &Rehearsal) {
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let vpc = quell.account.real("vpc-0a1b2c3d4e5f60010");
+    let group = [
+        ("VpcId", vpc),
+        ("GroupName", "quell-quarantine"),
+        ("GroupDescription", "Lets nothing in and nothing out"),
+        ("TagSpecification.1.ResourceType", "security-group"),
+        ("TagSpecification.1.Tag.1.Key", "quell:managed"),
+        ("TagSpecification.1.Tag.1.Value", "quarantine"),
+    ];
+    ec2.call("CreateSecurityGroup", &group).await;
+    let group = quarantine_groups(quell).await.remove(0);
+    let office = [("IpPermissions.1.IpRanges.1.CidrIp", "198.51.100.0/24"), DESCRIBED];
+    ec2.call("AuthorizeSecurityGroupIngress", &tcp(&group, ["22", "22"], office)).await;
+}
+
+const DESCRIBED: (&str, &str) = ("IpPermissions.1.IpRanges.1.Description", "to look at it");
 
 impl Work {
     /// Everything is contained, however often.

@@ -141,7 +141,9 @@ impl Run {
             Due::FinishUndo => Step::BeginUndo,
             Due::Announce => claiming(state, None, count, Occasion::Announce, known()),
             Due::Verify => claiming(state, None, count, Occasion::Verify, known()),
-            Due::End | Due::Expired(_) => unreachable!("nothing here is for a time or to be approved"),
+            Due::End | Due::Expired(_) | Due::AskAgain => {
+                unreachable!("nothing here is for a time or to be approved")
+            }
         }
     }
 

@@ -11,7 +11,8 @@ use quell::incident::{Incident, News, Outcome, Part, Returned, StepResult, Verdi
 use quell::ledger::hold::Hold;
 use quell::ledger::key::{IncidentId, Placed};
 use quell::ledger::protocol::{
-    Claim, Decided, Done, Finish, LetGo, No, Occasion, Seen, begin_undo, claim, finish, finish_undo, reject, told,
+    Claim, Decided, Done, Finish, LetGo, No, Occasion, Seen, begin_undo, claim, finish, finish_undo, gathered, reject,
+    told,
 };
 use quell::ledger::record::{Approval, Entry, IncidentRecord, What, Who, Worker};
 use quell::ledger::schema::SCHEMA;
@@ -75,6 +76,9 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
     let gone = finished(&containing, &policy, &[Outcome::Gone { why: "no such key".to_owned() }], &[], None);
     let approval = Approval { plan: 1, expires: late(), fallback: Fallback::Abandon };
     let waiting = finished(&claimed(Response::Approve, &policy), &policy, &[], &[], Some(approval));
+    let mut unasked = gathered(&waiting, now()).incident.unwrap();
+    unasked.incident.parts[0].decision.passing = true;
+    unasked.incident.parts[0].plan.blast.instances_asked = true;
     let waiting = told(&waiting, now()).incident.unwrap();
     let rejected =
         reject(&waiting, &ann, No::Person, News::Rejected { by: "ann".to_owned() }, now()).unwrap().incident.unwrap();
@@ -111,6 +115,7 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
         ("unread", unread),
         ("already-so", already_so),
         ("waiting", waiting),
+        ("waiting-with-others", unasked),
         ("rejected", rejected),
         ("releasing", releasing.clone()),
         ("releasing-again", let_go(LetGo::Failed { why: "throttled".to_owned() })),
@@ -269,6 +274,7 @@ fn of_every_subject(by: &Worker) -> IncidentRecord {
         rule: Some("keys".to_owned()),
         lowered: vec!["the finding is old".to_owned()],
         approved: true,
+        passing: false,
         refused: Some(Refusal::MadeUp),
         notes: vec!["it is the last way in".to_owned()],
         expires: Some(SignedDuration::from_hours(4)),

@@ -1,0 +1,118 @@
+//! GuardDuty or the kill switch cannot be asked for a moment: a person is asked, and Quell asks again.
+
+use crate::cloud::{Fault, Refusal, Rule};
+use crate::looking_after::{KEY, KEY_ID};
+use crate::rehearsal::Rehearsal;
+use crate::stage::{CONTAIN, read};
+use crate::taking_back::verdict;
+use serde_json::Value;
+
+const SWITCH: &str = "quell-kill-switch";
+const AGAIN: &str = "Quell asks again, and then does what the rule says unless a person decides first";
+
+/// The finding waits for a person, since this cannot be asked.
+async fn waiting(policy: &str, action: &str) -> Rehearsal {
+    let quell = Rehearsal::of(policy).await.with("QUELL_KILL_SWITCH", SWITCH);
+    quell.cloud.set_parameter(SWITCH, "contain").await;
+    quell.cloud.inject(Rule::on(action, Fault::Refuse(Refusal::Unavailable)));
+    let event = quell.event(&read(KEY));
+    assert_eq!(verdict(&quell.handle(event, 0).await), "waiting-for-approval", "{}", quell.email());
+    assert!(quell.email().contains(AGAIN) && quell.email().contains("\nAPPROVE OR REJECT\n"), "{}", quell.email());
+    quell.cloud.forget_calls();
+    quell
+}
+
+#[tokio::test]
+async fn what_could_not_be_asked_is_asked_again_and_then_the_rule_decides() {
+    for (action, says) in [
+        ("guardduty:GetFindings", "GuardDuty could not be asked whether it knows the finding"),
+        ("ssm:GetParameter", "the kill switch may be on: it could not be read"),
+    ] {
+        let quell = waiting(CONTAIN, action).await;
+        assert!(quell.cloud.messages().is_empty());
+        let before = quell.cloud.world().await;
+        for later in [70, 200] {
+            quell.tick(later).await.ok();
+        }
+        assert!(quell.calls().iter().any(|call| call.fault.is_some()), "it was asked again: {says}");
+        assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+        quell.cloud.heal();
+        // It is asked less often as time goes by.
+        quell.tick(210).await.ok();
+        assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+        quell.tick(600).await.ok();
+        assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+        let approved = "Approved by the policy, since what could not be asked before could be now.";
+        assert!(quell.email().contains(approved), "{}", quell.email());
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 2);
+        let shown = quell.order_about("show", KEY_ID, 610).await["ok"]["incident"]["history"].to_string();
+        assert!(shown.contains("the sweep"), "{shown}");
+        assert_eq!(quell.order_about("undo", KEY_ID, 700).await["ok"]["verdict"], "released");
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_person_may_decide_before_that() {
+    let quell = waiting(CONTAIN, "guardduty:GetFindings").await;
+    assert_eq!(quell.approve(KEY_ID, 1, 10).await["ok"]["verdict"], "contained", "{}", quell.email());
+    let quell = waiting(CONTAIN, "guardduty:GetFindings").await;
+    let before = quell.cloud.world().await;
+    assert_eq!(quell.order_about("reject", KEY_ID, 10).await["ok"]["verdict"], "rejected", "{}", quell.email());
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(70).await.ok();
+    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_guardduty_turns_out_not_to_know_is_refused() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    quell.cloud.inject(Rule::on("guardduty:GetFindings", Fault::Refuse(Refusal::Unavailable)));
+    let made_up: Value = serde_json::from_str(&quell.account.localise(&read(KEY))).unwrap_or_default();
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.handle(made_up, 0).await), "waiting-for-approval", "{}", quell.email());
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(70).await.ok();
+    assert_eq!(quell.verdicts(), ["REFUSED"], "{}", quell.email());
+    assert!(
+        quell.email().contains("the finding was made up: GuardDuty has no finding of this id"),
+        "{}",
+        quell.email()
+    );
+    let approved = quell.approve(KEY_ID, 1, 100).await;
+    assert!(approved["error"].as_str().is_some_and(|error| error.starts_with("nothing waits")), "{approved}");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_another_guard_holds_back_by_then_goes_on_waiting_as_another_plan() {
+    let quell = waiting(CONTAIN, "ssm:GetParameter").await;
+    let before = quell.cloud.world().await;
+    quell.cloud.heal();
+    quell.cloud.set_parameter(SWITCH, "approve").await;
+    quell.tick(70).await.ok();
+    assert_eq!(quell.verdicts(), ["WAITING FOR APPROVAL"], "{}", quell.email());
+    assert!(quell.email().contains("the kill switch says \"approve\""), "{}", quell.email());
+    assert!(quell.email().contains("--plan 2\n") && !quell.email().contains(AGAIN), "{}", quell.email());
+    quell.cloud.forget_calls();
+    for later in [140, 4_000] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!((quell.told(), quell.changes(&before, &quell.cloud.world().await)), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_limit_by_then_waits_for_that() {
+    let quell = waiting(&format!("[limit]\nper_hour = 1\n{CONTAIN}"), "guardduty:GetFindings").await;
+    quell.cloud.heal();
+    assert_eq!(verdict(&quell.deliver(&read("port_probe")).await), "contained");
+    quell.cloud.forget_calls();
+    quell.tick(70).await.ok();
+    assert_eq!(quell.verdicts(), ["WAITING FOR APPROVAL"], "{}", quell.email());
+    assert!(quell.email().contains("as many containments in the last hour"), "{}", quell.email());
+    assert_eq!(quell.approve(KEY_ID, 2, 100).await["ok"]["verdict"], "contained", "{}", quell.email());
+}

@@ -1,0 +1,132 @@
+//! Beyond the hour's limit a person is asked, and a storm of findings is no storm of messages.
+
+use crate::cloud::{Fault, Message, Refusal, Rule, breakpoint};
+use crate::looking_after::{HOUR, KEY, KEY_ID, rule};
+use crate::rehearsal::Rehearsal;
+use crate::stage::{CONTAIN, read};
+use crate::taking_back::verdict;
+
+const PROBE: (&str, &str) = ("port_probe", "f351532bafcc77f8c3301b51d22f8d61");
+const SESSION: (&str, &str) = ("instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e");
+const MINER: (&str, &str) = ("instance_mines_bitcoin", "c218f816f3732196b9d69ecfe8a0f3e8");
+const OF_TWO: &str = "WAITING FOR APPROVAL: 2 findings beyond the hour's limit (account 111122223333)";
+const MAYBE_KNOWN: &str = "You may have been told this before";
+
+/// One key is contained, which is all that the hour allows, and three findings wait: the first of them was told.
+async fn storm() -> Rehearsal {
+    let quell = Rehearsal::of(&format!("[limit]\nper_hour = 1\n{CONTAIN}")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    quell.cloud.forget_calls();
+    for (event, _) in [PROBE, SESSION, MINER] {
+        assert_eq!(verdict(&quell.deliver(&read(event)).await), "waiting-for-approval", "{}", quell.email());
+    }
+    assert_eq!(quell.told().len(), 1, "{:?}", quell.told());
+    assert!(quell.email().contains("The limit of the hour is reached"), "{}", quell.email());
+    assert!(quell.email().contains(&format!("quell approve {} --plan 1", fixed(PROBE.1))), "{}", quell.email());
+    quell.cloud.forget_calls();
+    quell
+}
+
+fn fixed(finding: &str) -> String {
+    format!("111122223333/eu-west-1/{finding}")
+}
+
+#[tokio::test]
+async fn the_first_is_told_at_once_and_the_others_in_one_message() {
+    let quell = storm().await;
+    let before = quell.cloud.world().await;
+    // It is known, and comes with the others.
+    assert_eq!(verdict(&quell.deliver(&read(SESSION.0)).await), "known");
+    assert_eq!(quell.told(), [""; 0]);
+    quell.tick(60).await.ok();
+    assert_eq!(quell.told(), [OF_TWO]);
+    let email = quell.email();
+    for (_, finding) in [SESSION, MINER] {
+        for command in ["approve", "reject", "show"] {
+            assert!(email.contains(&format!("\nquell {command} {}", fixed(finding))), "{email}");
+        }
+    }
+    for says in ["deny policy QuellDeny-", "security groups of interface eni-", "GuardDuty says: "] {
+        assert!(email.contains(says), "{says:?}: {email}");
+    }
+    assert!(!email.contains(PROBE.1) && !email.contains(MAYBE_KNOWN), "{email}");
+    quell.cloud.forget_calls();
+    quell.tick(130).await.ok();
+    assert_eq!((quell.told(), quell.changes(&before, &quell.cloud.world().await)), (Vec::new(), Vec::new()));
+    assert_eq!(quell.approve(MINER.1, 1, 200).await["ok"]["verdict"], "contained");
+    assert_eq!(quell.order_about("reject", SESSION.1, 200).await["ok"]["verdict"], "rejected");
+    assert_eq!(quell.order_about("undo", MINER.1, 300).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_decided_before_it_was_told_is_not_in_the_message() {
+    let quell = storm().await;
+    let (one, other) = (quell.approve(MINER.1, 1, 10).await, quell.order_about("reject", PROBE.1, 20).await);
+    assert_eq!((&one["ok"]["verdict"], &other["ok"]["verdict"]), (&"contained".into(), &"rejected".into()));
+    quell.cloud.forget_calls();
+    quell.tick(60).await.ok();
+    // One alone has its own message.
+    assert_eq!(quell.verdicts(), ["WAITING FOR APPROVAL"]);
+    assert!(quell.told().iter().all(|told| told.contains("of role web-")), "{:?}", quell.told());
+    assert!(!quell.email().contains(MAYBE_KNOWN), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn a_sweep_that_dies_after_the_message_repeats_it_and_says_so() {
+    for is_told in [true, false] {
+        let quell = storm().await;
+        let (pause, reached) = breakpoint();
+        let fault = if is_told { Fault::PauseAfter(pause) } else { Fault::PauseBefore(pause) };
+        quell.cloud.inject(Rule::on("sns:Publish", fault));
+        assert!(quell.handle_until(serde_json::json!({ "quell": "tick" }), 60, reached).await);
+        quell.cloud.heal();
+        quell.cloud.forget_calls();
+        quell.tick(120).await.ok();
+        let is_marked = |message: &Message| message.bodies["email"].contains(MAYBE_KNOWN);
+        let (marked, others): (Vec<_>, Vec<_>) = quell.cloud.messages().into_iter().partition(is_marked);
+        assert_eq!(marked.len(), 2, "{:?}", quell.told());
+        assert!(others.len() <= 1, "only the one that went out before: {:?}", quell.told());
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_told_is_told_by_the_next_sweep() {
+    let quell = storm().await;
+    quell.cloud.inject(Rule::on("sns:Publish", Fault::Refuse(Refusal::Denied)));
+    let failed = quell.tick(60).await;
+    assert!(failed.is_err_and(|why| why.contains("people could not be told")));
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(120).await.ok();
+    assert_eq!(quell.told(), [OF_TWO]);
+    assert!(!quell.email().contains(MAYBE_KNOWN), "{}", quell.email());
+}
+
+/// The answer is lost each time: nobody knows whether people got it.
+#[tokio::test]
+async fn a_message_of_several_that_may_have_gone_out_is_repeated_as_such() {
+    let quell = storm().await;
+    quell.cloud.inject(Rule::on("sns:Publish", Fault::LostResponse).times(1));
+    quell.tick(60).await.ok();
+    quell.cloud.heal();
+    let messages = quell.cloud.messages();
+    let marked: Vec<bool> = messages.iter().map(|message| message.bodies["email"].contains(MAYBE_KNOWN)).collect();
+    assert_eq!((quell.told(), marked), (vec![OF_TWO.to_owned(); 2], vec![false, true]));
+}
+
+#[tokio::test]
+async fn what_a_person_approves_counts_and_is_not_held_back() {
+    let quell = Rehearsal::of(&format!("[limit]\nper_hour = 1\n{}", rule("approve", ""))).await;
+    let mut contains = quell;
+    for (event, _) in [(KEY, KEY_ID), PROBE] {
+        assert_eq!(verdict(&contains.deliver(&read(event)).await), "waiting-for-approval");
+    }
+    for finding in [KEY_ID, PROBE.1] {
+        assert_eq!(contains.approve(finding, 1, 10).await["ok"]["verdict"], "contained", "{}", contains.email());
+    }
+    contains.decide(&format!("[limit]\nper_hour = 2\n{CONTAIN}"));
+    assert_eq!(verdict(&contains.deliver(&read(SESSION.0)).await), "waiting-for-approval", "{}", contains.email());
+    let event = contains.event(&read(MINER.0));
+    assert_eq!(verdict(&contains.handle(event, HOUR + 75).await), "contained", "{}", contains.email());
+}
