@@ -406,9 +406,9 @@ impl Holder {
     fn again(&mut self, new: &Self) {
         let rules = (&mut self.from, &mut self.to, &new.from, &new.to);
         if let (Value::Rules(from), Value::Rules(to), Value::Rules(new_from), Value::Rules(new_to)) = rules {
-            let (kept, more) = left_by_both((from, to), (new_from, new_to));
+            let (closed, kept, more) = left_by_both((from, to), (new_from, new_to));
             // What the first plan had opened may be what the second closes.
-            from.extend(new_from.iter().cloned());
+            from.extend(closed);
             // A plan that was narrowed to what others leave open has parts of what is its own.
             let more = more.into_iter().filter(|rule| !kept.iter().any(|own| rule.is_within(own)));
             *to = kept.iter().cloned().chain(more).collect();
@@ -417,20 +417,21 @@ impl Holder {
     }
 }
 
-/// What of two plans of one incident stays open, of the old one and of the new one: each from what it was made on to what it
-/// leaves. Where both close the same rule, since somebody put it back in between, what one leaves of it may be what the other
-/// closes.
+/// Of two plans of one incident, each from what it was made on to what it leaves: what the new one was made on beside what the
+/// old one left and stays, and what stays open of the old one, and of the new one. Where both close the same rule, since
+/// somebody put it back in between, what one leaves of it may be what the other closes.
 #[must_use]
 pub fn left_by_both(
     (from, to): (&BTreeSet<Rule>, &BTreeSet<Rule>),
     (new_from, new_to): (&BTreeSet<Rule>, &BTreeSet<Rule>),
-) -> (BTreeSet<Rule>, BTreeSet<Rule>) {
+) -> (BTreeSet<Rule>, BTreeSet<Rule>, BTreeSet<Rule>) {
     let both_close = &(from - to) & &(new_from - new_to);
     let leaves = |other: &BTreeSet<Rule>, rule: &Rule| {
         !both_close.iter().any(|wide| rule.is_within(wide)) || other.iter().any(|left| rule.is_within(left))
     };
     let kept = (to - new_from).into_iter().filter(|rule| leaves(new_to, rule)).collect();
-    (kept, new_to.iter().filter(|rule| leaves(to, rule)).cloned().collect())
+    let more = new_to.iter().filter(|rule| leaves(to, rule)).cloned().collect();
+    (new_from - &(new_to & to), kept, more)
 }
 
 /// From when on AWS shows what was written at that time.
@@ -617,7 +618,7 @@ mod tests {
             |ports: &[(i32, i32)]| ports.iter().map(|(first, last)| range(*first, *last)).collect::<BTreeSet<_>>();
         let check =
             |old: (&[(i32, i32)], &[(i32, i32)]), new: (&[(i32, i32)], &[(i32, i32)]), expect: &[(i32, i32)]| {
-                let (kept, more) = left_by_both((&some(old.0), &some(old.1)), (&some(new.0), &some(new.1)));
+                let (_, kept, more) = left_by_both((&some(old.0), &some(old.1)), (&some(new.0), &some(new.1)));
                 assert_eq!(&kept | &more, some(expect));
             };
         let old: (&[_], &[_]) = (&[(20, 30)], &[(20, 21), (23, 30)]);
@@ -627,6 +628,10 @@ mod tests {
         check(old, (&[(20, 30)], &[(20, 24), (26, 30)]), &[(20, 21), (26, 30)]);
         check(old, (&[(20, 30), (23, 30)], &[(20, 24), (23, 24), (26, 30)]), &[(20, 21), (23, 24), (26, 30)]);
         check(old, (&[(20, 30)], &[(20, 21), (23, 24), (26, 30)]), &[(20, 21), (23, 24), (26, 30)]);
+        // On the rule that is still there beside what the first has opened: it crashed.
+        check(old, (&[(20, 21), (20, 30), (23, 30)], &[(20, 21), (23, 30)]), &[(20, 21), (23, 30)]);
+        // On the rule that somebody put back, where all of it is to be closed by now.
+        check((&[(22, 23)], &[(23, 23)]), (&[(22, 23)], &[]), &[]);
         // On another rule.
         check(old, (&[(80, 90)], &[(81, 90)]), &[(20, 21), (23, 30), (81, 90)]);
     }

@@ -92,9 +92,11 @@ fn step(finding: &Finding, exposure: &Exposure, group: &GroupId, rules: &BTreeSe
     if from.is_empty() {
         return None;
     }
-    // A part that a rule of its own opens already is not ours to open, nor to close when this is undone.
-    let kept = from.iter().flat_map(|rule| without_ports(rule, &ports)).filter(|part| !rules.contains(part));
-    let change = Change { setting: rules_of(group), to: Value::Rules(kept.collect()), from: Value::Rules(from) };
+    let kept: BTreeSet<Rule> = from.iter().flat_map(|rule| without_ports(rule, &ports)).collect();
+    // A part that a rule of its own opens already is not ours to open, nor to close when this is undone: it is before and after.
+    let there = kept.intersection(rules).cloned();
+    let from = Value::Rules(from.iter().cloned().chain(there).collect());
+    let change = Change { setting: rules_of(group), from, to: Value::Rules(kept) };
     Some(Step::new(change, format!("port {} of {} is no longer open to the world", listed(&ports), exposure.id)))
 }
 
@@ -327,7 +329,9 @@ mod tests {
         planned(
             &[22],
             &["22-23 0.0.0.0/0", "23 0.0.0.0/0"],
-            &["1: ingress rules of security group sg-01: tcp 22-23 from 0.0.0.0/0 -> no rule"],
+            &[
+                "1: ingress rules of security group sg-01: tcp 22-23 from 0.0.0.0/0, tcp 23 from 0.0.0.0/0 -> tcp 23 from 0.0.0.0/0",
+            ],
         );
     }
 

@@ -251,11 +251,11 @@ fn widened(old: &Change, new: &Change) -> Option<Change> {
     else {
         return None;
     };
-    let (kept, more) = left_by_both((from, to), (new_from, new_to));
+    let (closed, kept, more) = left_by_both((from, to), (new_from, new_to));
     let wider = Change {
         setting: old.setting.clone(),
         // What the first plan had opened may be what the second closes.
-        from: Value::Rules(from | new_from),
+        from: Value::Rules(from | &closed),
         to: Value::Rules(&kept | &more),
     };
     (wider != *old).then_some(wider)
