@@ -237,7 +237,7 @@ async fn approve(responder: &Responder, run: &Run, id: &IncidentId, plan: Option
         Ending::Quiet(Quiet::Known) => {
             Obeyed::Wrong("somebody decided on it meanwhile: look with \"quell show\"".to_owned())
         }
-        Ending::Quiet(Quiet::Busy | Quiet::Kept | Quiet::Gathered) => {
+        Ending::Quiet(Quiet::Busy | Quiet::Kept | Quiet::Gathered | Quiet::Unasked) => {
             Obeyed::NotNow("another run is at it: try again in a minute".to_owned())
         }
         Ending::ComeAgain { why, .. } => Obeyed::NotNow(format!("not now: {why}")),

@@ -2,7 +2,7 @@
 
 use crate::aws::Clouds;
 use crate::clock;
-use crate::cloud_error::CloudError;
+use crate::cloud_error::{CloudError, Kind};
 use crate::command::{Obeyed, acted, obey};
 use crate::config::Config;
 use crate::finding::{Finding, ParseError};
@@ -12,6 +12,7 @@ use crate::incident::{Incident, News};
 use crate::ledger::key::IncidentId;
 use crate::ledger::record::{IncidentRecord, Status, Who, Worker};
 use crate::ledger::{Ledger, LedgerError};
+use crate::notify::sns::Unsent;
 use crate::notify::{self, sns};
 use crate::operator::wire::Order;
 use crate::request::{self, Request};
@@ -131,9 +132,13 @@ impl Handler {
                 break;
             }
             tokio::time::sleep(wait).await;
-            if let Err(why) = self.look_after(&id, &run, invocation).await {
-                error!(incident = %id, %why, "a look at what was contained failed; the sweep looks again");
-                break;
+            match self.look_after(&id, &run, invocation).await {
+                Ok(Some(Quiet::Unasked)) => break,
+                Ok(_) => {}
+                Err(why) => {
+                    error!(incident = %id, %why, "a look at what was contained failed; the sweep looks again");
+                    break;
+                }
             }
         }
     }
@@ -145,7 +150,12 @@ impl Handler {
         run: &Run,
         invocation: &Invocation,
     ) -> Result<Option<Quiet>, HandlerError> {
-        match sweep::look_after(&self.responder, run, id).await? {
+        self.tell_of(sweep::look_after(&self.responder, run, id).await?, invocation).await
+    }
+
+    /// Tells what the sweep came to, or says why there is nothing to tell.
+    async fn tell_of(&self, ending: Ending, invocation: &Invocation) -> Result<Option<Quiet>, HandlerError> {
+        match ending {
             Ending::Tell(story) => {
                 let is_known = story.is_known;
                 match self.tell(*story, invocation).await {
@@ -172,7 +182,7 @@ impl Handler {
     /// Looks after what is due, one incident after the other, as long as there is time. One that fails does not keep
     /// the others from their turn.
     async fn sweep(&self, invocation: &Invocation) -> Result<Value, HandlerError> {
-        let (mut looked, mut failed, mut together) = (0, None, Vec::new());
+        let (mut looked, mut failed, mut together, mut unasked) = (0, None, Vec::new(), Vec::new());
         for id in sweep::due(&self.responder).await? {
             let run = run(invocation, Who::Sweep);
             // One that is begun without time would be told as a failure.
@@ -182,6 +192,7 @@ impl Handler {
             looked += 1;
             match self.look_after(&id, &run, invocation).await {
                 Ok(Some(Quiet::Gathered)) => together.push(id),
+                Ok(Some(Quiet::Unasked)) => unasked.push(id),
                 Ok(_) => {}
                 Err(why) => {
                     error!(incident = %id, %why, "the sweep failed on an incident");
@@ -192,7 +203,33 @@ impl Handler {
         if let Err(why) = self.tell_together(&together, invocation).await {
             failed = Some(why);
         }
+        if let Err(why) = self.ask_again(&unasked, invocation).await {
+            failed = Some(why);
+        }
         failed.map_or(Ok(json!({ "swept": looked })), Err)
+    }
+
+    /// Asks again what could not be asked, until there is no answer once more: then there is none for the others either.
+    async fn ask_again(&self, ids: &[IncidentId], invocation: &Invocation) -> Result<(), HandlerError> {
+        let mut failed = None;
+        for id in ids {
+            if invocation.deadline.saturating_duration_since(Instant::now()) < 2 * TELLING {
+                break;
+            }
+            let told = match sweep::ask_again(&self.responder, &run(invocation, Who::Sweep), id).await {
+                Ok(ending) => self.tell_of(ending, invocation).await,
+                Err(why) => Err(why.into()),
+            };
+            match told {
+                Ok(Some(Quiet::Unasked)) => break,
+                Ok(_) => {}
+                Err(why) => {
+                    error!(incident = %id, %why, "the sweep failed on an incident");
+                    failed = Some(why);
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Tells of all that waits beyond the hour's limit, in one message for each account.
@@ -224,13 +261,20 @@ impl Handler {
                 let written = records.into_iter().map(|record| async {
                     match &told {
                         Ok(()) => ledger.told(record, now).await,
-                        // It goes out with the next tick; where it may have gone out, each says so by itself.
-                        Err(error) if !error.may_have_landed() => ledger.gather(record, now).await,
+                        // It goes out with the next tick. Where it may have gone out, each says so by itself; where it will
+                        // not, there may be one that does.
+                        Err(Unsent { error, may_have_landed: false }) if error.kind == Kind::Transient => {
+                            ledger.gather(record, now).await
+                        }
                         Err(_) => ledger.put_down(record, now).await,
                     }
                 });
                 let written = join_all(written).await.into_iter().find_map(Result::err);
-                failed = told.err().map(HandlerError::from).or(written.map(HandlerError::from)).or(failed);
+                failed = told
+                    .err()
+                    .map(|unsent| HandlerError::from(unsent.error))
+                    .or(written.map(HandlerError::from))
+                    .or(failed);
             }
         }
         failed.map_or(Ok(()), Err)

@@ -99,6 +99,8 @@ pub enum Quiet {
     Kept,
     /// It is told with others.
     Gathered,
+    /// What could not be asked is to be asked again, or still cannot be.
+    Unasked,
 }
 
 /// What all subjects of a finding share.
@@ -148,11 +150,7 @@ fn unsettled(incident: &Incident, foreseen: &Foreseen) -> Option<Timestamp> {
     let is_nothing = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NothingToDo(_)));
     let now = clock::now();
     let holds = || foreseen.seen.holds.values();
-    let settled = holds().filter_map(|hold| hold.given_back.map(hold::settled));
-    // Who gives it back is mostly done long before they must be.
-    let at_it = holds().filter_map(|hold| hold.giving_back.as_ref()).filter(|giving| giving.until > now);
-    let at_it = at_it.map(|giving| giving.until.min(hold::settled(now)));
-    incident.parts.iter().any(is_nothing).then(|| settled.chain(at_it).filter(|until| *until > now).max())?
+    incident.parts.iter().any(is_nothing).then(|| holds().filter_map(|hold| hold.unsettled(now)).max())?
 }
 
 /// Reads, beside looking, what the claim will probably meet in the ledger. On it depends a round trip, and that what was

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::incident::{News, Part};
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{How, No, Occasion, Seen, over};
-use crate::ledger::record::IncidentRecord;
+use crate::ledger::record::{IncidentRecord, Status};
 use crate::ledger::schedule::Due;
 use crate::ledger::{Claimed, LedgerError};
 use crate::policy::{Fallback, Response};
@@ -38,7 +38,12 @@ pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Re
         Due::Verify => take(responder, run, id, Occasion::Verify).await,
         Due::FinishUndo => end(responder, run, id, None).await,
         Due::End => end(responder, run, id, over(&record, clock::now())).await,
-        Due::AskAgain => ask_again(responder, run, record).await,
+        // That may take long, and comes after all else.
+        Due::AskAgain if record.holds.is_empty() => Ok(Ending::Quiet(Quiet::Unasked)),
+        Due::AskAgain => match take(responder, run, id, Occasion::Verify).await? {
+            Ending::Quiet(Quiet::Kept) => Ok(Ending::Quiet(Quiet::Unasked)),
+            told => Ok(told),
+        },
         Due::Expired(Fallback::Contain) => contain(responder, run, record).await,
         Due::Expired(Fallback::Abandon) => abandon(responder, run, id).await,
     }
@@ -59,8 +64,12 @@ async fn end(
 /// The ledger could not be asked.
 pub async fn gathered(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Option<Story>, LedgerError> {
     match responder.ledger.take(id, &run.worker, Occasion::Announce, clock::now()).await? {
-        Claimed::Won(record, How::Announce) => Ok(Some(Story::of(*record))),
-        Claimed::Won(..) | Claimed::Denied(_) => Ok(None),
+        Claimed::Won(record, How::Announce) if record.status == Status::Waiting && record.holds.is_empty() => {
+            Ok(Some(Story::of(*record)))
+        }
+        // Somebody decided on it meanwhile, and could not tell: it is told by itself.
+        Claimed::Won(record, _) => responder.ledger.put_down(&record, clock::now()).await.map(|_| None),
+        Claimed::Denied(_) => Ok(None),
     }
 }
 
@@ -96,18 +105,30 @@ async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Re
 }
 
 /// GuardDuty or the kill switch could not be asked, so a person was. Where they answer now, the rule decides.
-async fn ask_again(responder: &Responder, run: &Run, record: IncidentRecord) -> Result<Ending, LedgerError> {
+///
+/// # Errors
+/// The ledger could not be asked.
+pub async fn ask_again(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ending, LedgerError> {
     let now = clock::now();
+    let record = responder.ledger.get(id).await?;
+    if !record.is_unasked() || record.busy_until(now).is_some() {
+        return Ok(Ending::Quiet(Quiet::Known));
+    }
     let waited = now.duration_since(record.incident.started);
     let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), run.until, waited)).await;
-    if incident.parts.iter().any(Part::is_unasked) || incident.unseen().is_some() {
-        if !record.holds.is_empty() {
-            return take(responder, run, &record.id, Occasion::Verify).await;
-        }
+    let is_unasked = incident.parts.iter().any(Part::is_unasked);
+    if is_unasked || incident.unseen().is_some() {
         responder.ledger.still_unasked(&record, now).await?;
-        return Ok(Ending::Quiet(Quiet::Busy));
+        return Ok(Ending::Quiet(if is_unasked { Quiet::Unasked } else { Quiet::Busy }));
     }
-    let acts = |part: &Part| part.decision.response == Response::Contain && part.plan.no_steps.is_none();
+    let was_unasked = |part: &Part| {
+        let is_same = |old: &Part| {
+            old.plan.remediation == part.plan.remediation && old.plan.subject.kind == part.plan.subject.kind
+        };
+        record.incident.parts.iter().any(|old| old.is_unasked() && is_same(old))
+    };
+    let acts =
+        |part: &Part| part.decision.response == Response::Contain && part.plan.no_steps.is_none() && was_unasked(part);
     let by = "the policy, since what could not be asked before could be now".to_owned();
     incident.news = Some(News::Approved { by }).filter(|_| incident.parts.iter().any(acts));
     Ok(claim(responder, run, incident, Occasion::Asked, Seen::early(record)).await)

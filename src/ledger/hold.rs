@@ -265,6 +265,17 @@ impl Hold {
             .collect()
     }
 
+    /// Until when what is read of the setting may not be what it will be, or was: it is just given back, or was moments ago.
+    #[must_use]
+    pub fn unsettled(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_at_it = |giving: &&GivingBack| {
+            giving.until > now && self.touched.checked_add(MOST_BUSY).is_ok_and(|most| now < most)
+        };
+        // Who gives it back is mostly done long before they must be.
+        let at_it = self.giving_back.as_ref().filter(is_at_it).map(|giving| giving.until.min(settled(now)));
+        self.given_back.map(settled).into_iter().chain(at_it).filter(|until| *until > now).max()
+    }
+
     /// What it takes that `incident` lets go.
     #[must_use]
     pub fn release(&self, incident: &IncidentId, now: Timestamp) -> Release {

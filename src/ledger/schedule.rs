@@ -52,7 +52,10 @@ impl IncidentRecord {
                 Some(Due::Announce)
             }
             Status::Waiting => match &self.approval {
-                Some(approval) if approval.expires <= now => Some(Due::Expired(approval.fallback)),
+                // What could not be asked is asked before it is dropped.
+                Some(approval) if approval.expires <= now && !self.is_asked_on(now) => {
+                    Some(Due::Expired(approval.fallback))
+                }
                 Some(_) | None if end && !self.holds.is_empty() => Some(Due::End),
                 Some(_) | None if self.is_unasked() => Some(Due::AskAgain),
                 Some(_) | None => Some(Due::Verify).filter(|_| !self.holds.is_empty()),
@@ -74,10 +77,16 @@ impl IncidentRecord {
                 let expires = self.approval.as_ref().map(|approval| approval.expires);
                 let ends = self.ends.filter(|_| !self.holds.is_empty());
                 let asked = Some(self.tried_again(now)).filter(|_| self.is_unasked());
+                let expires = expires.filter(|expires| *expires > now || !self.is_asked_on(now));
                 look.into_iter().chain(ends).chain(expires).chain(asked).min()
             }
             Status::Released | Status::Rejected | Status::Closed => None,
         }
+    }
+
+    /// Whether a person is asked only since something could not be, not so long ago that it is given up.
+    fn is_asked_on(&self, now: Timestamp) -> bool {
+        self.is_unasked() && now < after(self.incident.started, DAY)
     }
 
     /// When to try again after its failures.

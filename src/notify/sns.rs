@@ -19,37 +19,46 @@ const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(
 /// # Errors
 /// Why AWS did not take it.
 pub async fn publish(sns: &Client, topic: &str, incident: &Incident) -> Result<(), CloudError> {
-    send_or_repeat(sns, topic, |repeated| {
-        let mut incident = incident.clone();
-        incident.beside.repeated |= repeated;
-        message(&incident)
-    })
-    .await
+    send_or_repeat(sns, topic, |repeated| of_one(incident, repeated)).await.map_err(|unsent| unsent.error)
+}
+
+/// Why a message did not go out, and whether it may have all the same.
+#[derive(Debug)]
+pub struct Unsent {
+    pub error: CloudError,
+    pub may_have_landed: bool,
 }
 
 /// Publishes in one message what waits beyond the hour's limit; of a single one, its own.
 ///
 /// # Errors
 /// Why AWS did not take it.
-pub async fn publish_together(sns: &Client, topic: &str, incidents: &[&Incident]) -> Result<(), CloudError> {
+pub async fn publish_together(sns: &Client, topic: &str, incidents: &[&Incident]) -> Result<(), Unsent> {
     match incidents {
         [] => Ok(()),
-        [one] => publish(sns, topic, one).await,
+        [one] => send_or_repeat(sns, topic, |repeated| of_one(one, repeated)).await,
         many => send_or_repeat(sns, topic, |repeated| together(many, repeated)).await,
     }
 }
 
+fn of_one(incident: &Incident, repeated: bool) -> Message {
+    let mut incident = incident.clone();
+    incident.beside.repeated |= repeated;
+    message(&incident)
+}
+
 /// Tries again what may pass; `render` is told whether people may have got it already.
-async fn send_or_repeat(sns: &Client, topic: &str, render: impl Fn(bool) -> Message) -> Result<(), CloudError> {
+async fn send_or_repeat(sns: &Client, topic: &str, render: impl Fn(bool) -> Message) -> Result<(), Unsent> {
     let mut repeated = false;
-    for wait in WAITS {
-        match send(sns, topic, &render(repeated)).await {
-            Err(error) if error.kind == Kind::Transient => repeated |= error.may_have_landed(),
-            told => return told,
+    let mut waits = WAITS.into_iter();
+    loop {
+        let Err(error) = send(sns, topic, &render(repeated)).await else { return Ok(()) };
+        repeated |= error.may_have_landed();
+        match waits.next() {
+            Some(wait) if error.kind == Kind::Transient => sleep(wait).await,
+            _ => return Err(Unsent { error, may_have_landed: repeated }),
         }
-        sleep(wait).await;
     }
-    send(sns, topic, &render(repeated)).await
 }
 
 /// Sends a message, for each protocol in its own shape.

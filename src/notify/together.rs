@@ -3,7 +3,7 @@
 
 use super::escape::{ascii, code, defanged, markdown, quoted, sentence};
 use super::facts::{Row, rows};
-use super::{Attribute, BESIDE_THE_BODY, LARGEST, Message, fit, json, remediations, words};
+use super::{Attribute, BESIDE_THE_BODY, LARGEST, Message, fit, remediations, words};
 use crate::finding::Finding;
 use crate::incident::Incident;
 use crate::ledger::key::IncidentId;
@@ -112,9 +112,18 @@ fn structured(incidents: &[&Incident], repeated: bool) -> Value {
             "console": words::console(finding),
         })
     };
+    let findings = || incidents.iter().map(|incident| &incident.finding);
+    let bands: BTreeSet<_> = findings().map(|finding| finding.severity.band().as_str()).collect();
     json!({
         "schema": SCHEMA,
-        "each": json::SCHEMA,
+        // Where the message of one incident has them, for whoever filters on the body.
+        "finding": {
+            "type": findings().map(kind).collect::<BTreeSet<_>>(),
+            "severity": findings().map(|finding| finding.severity).collect::<Vec<_>>(),
+            "severity_band": bands,
+            "account": findings().next().map(|finding| &finding.at.account),
+            "region": findings().map(|finding| finding.at.region.as_str()).collect::<BTreeSet<_>>(),
+        },
         "verdict": "waiting-for-approval",
         "why": "over-limit",
         "headline": headline(incidents),
@@ -163,11 +172,11 @@ fn kind(finding: &Finding) -> String {
 fn attributes(incidents: &[&Incident]) -> BTreeMap<&'static str, Attribute> {
     let findings = || incidents.iter().map(|incident| &incident.finding);
     let first = incidents.first().map(|incident| &incident.finding);
-    let all = |values: BTreeSet<String>| Attribute::List(values.into_iter().take(16).collect());
+    let all = |values: BTreeSet<String>| Attribute::List(values.into_iter().collect());
     let parts: Vec<_> = incidents.iter().flat_map(|incident| incident.parts.clone()).collect();
     BTreeMap::from([
         ("verdict", Attribute::Text("waiting-for-approval".to_owned())),
-        ("severity", Attribute::Text(first.map(|finding| finding.severity.band().to_string()).unwrap_or_default())),
+        ("severity", all(findings().map(|finding| finding.severity.band().to_string()).collect())),
         ("account", Attribute::Text(first.map(|finding| finding.at.account.to_string()).unwrap_or_default())),
         ("region", all(findings().map(|finding| finding.at.region.to_string()).collect())),
         ("finding_type", all(findings().map(kind).collect())),

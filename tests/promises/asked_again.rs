@@ -1,9 +1,11 @@
 //! GuardDuty or the kill switch cannot be asked for a moment: a person is asked, and Quell asks again.
 
 use crate::cloud::{Fault, Refusal, Rule};
-use crate::looking_after::{KEY, KEY_ID};
+use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, rule, without_the_instance};
+use crate::one_group::{open, probe_of};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
+use crate::story::{but, newer};
 use crate::taking_back::verdict;
 use serde_json::Value;
 
@@ -115,4 +117,105 @@ async fn what_is_beyond_the_limit_by_then_waits_for_that() {
     assert_eq!(quell.verdicts(), ["WAITING FOR APPROVAL"], "{}", quell.email());
     assert!(quell.email().contains("as many containments in the last hour"), "{}", quell.email());
     assert_eq!(quell.approve(KEY_ID, 2, 100).await["ok"]["verdict"], "contained", "{}", quell.email());
+}
+
+#[tokio::test]
+async fn what_the_finding_does_meanwhile_is_not_lost() {
+    let id = "f351532bafcc77f8c3301b51d22f8d61";
+    let quell = Rehearsal::of(CONTAIN).await;
+    quell.cloud.inject(Rule::on("guardduty:GetFindings", Fault::Refuse(Refusal::Unavailable)));
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", id)).await), "waiting-for-approval");
+    let next = quell.event(&newer(&probe_of("25", id)));
+    assert_eq!(verdict(&quell.handle(next, 10).await), "waiting-for-approval", "{}", quell.email());
+    assert!(quell.email().contains("--plan 2\n") && quell.email().contains(AGAIN), "{}", quell.email());
+    quell.cloud.heal();
+    quell.tick(80).await.ok();
+    assert_eq!(open(&quell).await, [(20, 24), (26, 30)], "{}", quell.email());
+}
+
+#[tokio::test]
+async fn the_time_to_decide_drops_nothing_that_could_not_be_asked() {
+    let policy = rule("contain", "approval = { within = '5m' }");
+    let quell = waiting(&policy, "guardduty:GetFindings").await;
+    for later in [70, 200, 310, 400] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+    quell.cloud.heal();
+    quell.tick(1_300).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+
+    let quell = waiting(&policy, "guardduty:GetFindings").await;
+    for hour in 0..24 {
+        quell.tick(hour * HOUR + 1_800).await.ok();
+    }
+    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+    quell.tick(25 * HOUR).await.ok();
+    assert_eq!(quell.verdicts(), ["REJECTED"], "{}", quell.email());
+}
+
+#[tokio::test]
+async fn what_time_decides_is_decided_by_time_once_all_could_be_asked() {
+    let policy = rule("approve", "approval = { within = '1h', fallback = 'contain' }");
+    let quell = waiting(&policy, "guardduty:GetFindings").await;
+    quell.cloud.heal();
+    quell.tick(70).await.ok();
+    assert!(quell.email().contains("without an answer Quell looks again and does it"), "{}", quell.email());
+    assert!(quell.email().contains("--plan 2\n"), "{}", quell.email());
+    quell.cloud.forget_calls();
+    quell.tick(HOUR + 200).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+}
+
+#[tokio::test]
+async fn what_a_person_said_no_to_is_not_done_once_all_could_be_asked() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    let first = without_the_instance(&quell, &whole);
+    assert_eq!(verdict(&quell.handle(first, 0).await), "contained", "{}", quell.email());
+    let held = quell.cloud.world().await;
+    quell.cloud.inject(Rule::on("guardduty:GetFindings", Fault::Refuse(Refusal::Unavailable)));
+    let more = newer(&whole);
+    assert_eq!(verdict(&quell.handle(quell.event(&more), 10).await), "partial", "{}", quell.email());
+    quell.order_about("reject", GROUP_ID, 20).await;
+    quell.cloud.heal();
+    for later in [90, 200] {
+        quell.tick(later).await.ok();
+    }
+    quell.handle(quell.event(&newer(&more)), 300).await.ok();
+    assert_eq!(quell.changes(&held, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+}
+
+/// The team changes its mind during the outage: then nothing is contained, and nobody is told each minute.
+#[tokio::test]
+async fn what_the_rule_no_longer_wants_is_left_to_a_person_and_not_asked_again() {
+    let mut quell = waiting(CONTAIN, "guardduty:GetFindings").await;
+    let before = quell.cloud.world().await;
+    quell.cloud.heal();
+    quell.decide(&rule("notify", ""));
+    quell.tick(70).await.ok();
+    quell.cloud.forget_calls();
+    for later in [140, 300, 900] {
+        quell.tick(later).await.ok();
+    }
+    assert!(quell.calls().iter().all(|call| call.service == "dynamodb"), "{:?}", quell.calls());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn in_an_outage_one_is_asked_for_all() {
+    let quell = waiting(CONTAIN, "guardduty:GetFindings").await;
+    assert_eq!(verdict(&quell.deliver(&read("port_probe")).await), "waiting-for-approval");
+    let asked = || quell.calls().iter().filter(|call| call.operation == "GetFindings").count();
+    quell.cloud.forget_calls();
+    quell.tick(70).await.ok();
+    let once = asked();
+    assert!(once > 0, "{:?}", quell.calls());
+    quell.cloud.forget_calls();
+    quell.tick(75).await.ok();
+    assert_eq!(asked(), once, "the other one");
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(400).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"; 2], "{}", quell.email());
 }

@@ -22,12 +22,12 @@ const OTHER_ID: &str = "f351532bafcc77f8c3301b51d22f8d62";
 /// So long one of AWS's servers may not know what another does.
 pub const SEVERAL_SECONDS: Duration = Duration::from_secs(6);
 
-fn probe_of(port: &str, id: &str) -> String {
+pub fn probe_of(port: &str, id: &str) -> String {
     but("port_probe", &[&OF_BATCH[..], &[("\"port\": 22", &format!("\"port\": {port}")), (ID, id)]].concat())
 }
 
 /// The ports that the group opens to the world.
-async fn open(quell: &Rehearsal) -> Vec<(i32, i32)> {
+pub async fn open(quell: &Rehearsal) -> Vec<(i32, i32)> {
     let rules = quell.cloud.main().ingress(quell.account.real("sg-0c1b2c3d4e5f60030")).await;
     let mut ports: Vec<_> = rules.iter().map(|rule| (rule.from, rule.to)).collect();
     ports.sort_unstable();

@@ -93,7 +93,7 @@ async fn a_sweep_that_dies_after_the_message_repeats_it_and_says_so() {
 #[tokio::test]
 async fn what_could_not_be_told_is_told_by_the_next_sweep() {
     let quell = storm().await;
-    quell.cloud.inject(Rule::on("sns:Publish", Fault::Refuse(Refusal::Denied)));
+    quell.cloud.inject(Rule::on("sns:Publish", Fault::Refuse(Refusal::Throttled)));
     let failed = quell.tick(60).await;
     assert!(failed.is_err_and(|why| why.contains("people could not be told")));
     quell.cloud.heal();
@@ -129,4 +129,18 @@ async fn what_a_person_approves_counts_and_is_not_held_back() {
     assert_eq!(verdict(&contains.deliver(&read(SESSION.0)).await), "waiting-for-approval", "{}", contains.email());
     let event = contains.event(&read(MINER.0));
     assert_eq!(verdict(&contains.handle(event, HOUR + 75).await), "contained", "{}", contains.email());
+}
+
+/// The first answer is lost, and after that SNS takes nothing.
+#[tokio::test]
+async fn what_may_have_gone_out_is_marked_whatever_came_after() {
+    let quell = storm().await;
+    quell.cloud.inject(Rule::on("sns:Publish", Fault::LostResponse).times(1));
+    quell.cloud.inject(Rule::on("sns:Publish", Fault::Refuse(Refusal::Throttled)));
+    assert!(quell.tick(60).await.is_err());
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(120).await.ok();
+    let is_marked = |message: &Message| message.bodies["email"].contains(MAYBE_KNOWN);
+    assert_eq!(quell.cloud.messages().iter().filter(|it| is_marked(it)).count(), 2, "{:?}", quell.told());
 }

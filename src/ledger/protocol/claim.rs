@@ -6,11 +6,11 @@ use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
 use super::finish::note_asked;
 use super::merge::{
     added, approved, fresh, gives_way, has_ended, is_begun, is_newer, merged, renewed, resumed, shown_again, twin,
-    updated, without,
+    updated, was_let_go, without,
 };
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
-use crate::incident::{Incident, News, Outcome, Part, StepResult};
+use crate::incident::{Incident, News, Part};
 use crate::plan::Plan;
 use crate::policy::Response;
 use jiff::{SignedDuration, Timestamp};
@@ -310,14 +310,6 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     };
     record.note(claim.now, &claim.by, what);
     Decided::Write(Box::new(Swap { incident: Some(leased(claim, record)), holds, counters }), how)
-}
-
-/// Whether the setting was held, and given back.
-fn was_let_go(part: &Part, key: &HoldKey) -> bool {
-    let at = &part.plan.subject.at;
-    let is_back =
-        |result: &StepResult| result.outcome == Outcome::LetGo && HoldKey::of(at, &result.change.setting) == *key;
-    part.results.iter().any(is_back)
 }
 
 /// What a person gave back of an incident that is still held, as people call it.

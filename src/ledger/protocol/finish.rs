@@ -17,6 +17,9 @@ use std::mem;
 /// How often to put off what time decides, a minute at first and then twice as long each time: a quarter of an hour.
 const POSTPONED: u32 = 4;
 
+/// Why a part is not done that a person turned down.
+pub(super) const SAID_NO: &str = "a person said no";
+
 /// What became of the record's plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finish {
@@ -330,7 +333,7 @@ pub fn reject(record: &IncidentRecord, by: &Worker, no: No, news: News, now: Tim
         No::Time => (at_rest(&record), What::Expired),
     };
     let why = match no {
-        No::Person => "a person said no",
+        No::Person => SAID_NO,
         No::Time => "nobody decided in time",
     };
     for part in &mut record.incident.parts {

@@ -2,13 +2,14 @@
 
 use super::super::hold::left_by_both;
 use super::super::key::{HoldKey, IncidentId, Placed};
-use super::super::record::{Approval, IncidentRecord, Status, What};
+use super::super::record::{Approval, IncidentRecord, Status};
 use super::super::schema::Schema;
 use super::claim::{Claim, Occasion};
+use super::finish::SAID_NO;
 use super::held_by;
 use crate::change::{Change, Rule, Value};
 use crate::finding::{Finding, Subject, SubjectKind};
-use crate::incident::{Incident, News, Outcome, Part};
+use crate::incident::{Incident, News, Outcome, Part, StepResult};
 use crate::plan::{NoSteps, Step};
 use crate::policy::{Fallback, Response};
 use crate::setting::Setting;
@@ -52,23 +53,28 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
             let old = known.incident.parts.iter().map(|part| match twin(part, &claim.incident.parts) {
                 Some(new) if newer && has_ended(part, known) => new.clone(),
                 Some(_) | None if has_ended(part, known) => ended(part),
-                new if is_begun(part) => extended(part, new, known),
+                new if is_begun(part) => extended(part, new, known, newer),
                 Some(new) if gives_way(part, new) => new.clone(),
-                Some(_) | None => part.clone(),
+                Some(_) | None => asked(part, claim),
             });
             let parts: Vec<Part> = old.chain(added(claim, known).into_iter().cloned()).collect();
             let waits = |part: &Part| !is_unseen(part) && part.decision.response == Response::Approve;
-            let is_unread = |part: &&Part| !twin(part, &known.incident.parts).is_some_and(waits);
+            let is_unread = |part: &&Part| match twin(part, &known.incident.parts) {
+                // Of what could not be asked then, the terms are others by now.
+                Some(old) if waits(old) => old.is_unasked() && !part.is_unasked(),
+                Some(_) | None => true,
+            };
             let asks_else = |part: &Part| {
                 let new = twin(part, &parts).filter(|new| new.decision.response == Response::Approve);
                 part.decision.response == Response::Approve && new.is_some_and(|new| gives_way(part, new))
             };
             let plan = approval.plan + 1;
+            let news = known.incident.parts.iter().any(asks_else).then_some(News::AskAgain);
             if parts.iter().filter(|part| waits(part)).any(|part| is_unread(&part)) {
                 // Those who decide get their whole time for what they have not seen.
-                (parts, Some(Approval { plan, expires: claim.now, ..approval.clone() }), None)
-            } else if known.incident.parts.iter().any(asks_else) {
-                (parts, Some(Approval { plan, ..approval.clone() }), Some(News::AskAgain))
+                (parts, Some(Approval { plan, expires: claim.now, ..approval.clone() }), news)
+            } else if news.is_some() {
+                (parts, Some(Approval { plan, ..approval.clone() }), news)
             } else {
                 (parts, Some(approval.clone()), None)
             }
@@ -81,19 +87,29 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     IncidentRecord { incident, approval, ..known.clone() }
 }
 
+/// What is not decided anew though all could be asked by now is a person's.
+fn asked(part: &Part, claim: &Claim) -> Part {
+    let mut part = part.clone();
+    part.decision.passing &= claim.occasion != Occasion::Asked;
+    part
+}
+
 /// Whether what waits for a person gives way to what a newer look plans: it could not be seen before, the policy wants it
 /// contained by now, what could not be asked can be, or something else is to be approved. What a guard held back still waits.
 pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
     if is_unseen(old) {
         return !is_unseen(new);
     }
-    if old.is_unasked() {
-        return !is_unseen(new) && !new.is_unasked();
+    if old.is_unasked() && !new.is_unasked() && new.decision.refused.is_some() {
+        return true;
     }
     if is_begun(old) || new.plan.no_steps.is_some() || new.decision.response < Response::Approve {
         return false;
     }
     if old.plan.no_steps.is_some() {
+        return true;
+    }
+    if old.is_unasked() && !new.is_unasked() {
         return true;
     }
     if new.decision.response == old.decision.response {
@@ -167,14 +183,13 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
     let newer = is_newer(&claim.incident.finding, &known.incident.finding);
     let is_going_on = |part: &&Part| is_begun(part) && !has_ended(part, known);
     let old: Vec<&Part> = known.incident.parts.iter().filter(is_going_on).collect();
-    let kept = old.iter().map(|part| extended(part, twin(part, &claim.incident.parts), known));
+    let kept = old.iter().map(|part| extended(part, twin(part, &claim.incident.parts), known, newer));
     let over = known.incident.parts.iter().filter(|part| has_ended(part, known));
     let over = over.filter(|part| twin(part, &claim.incident.parts).is_none()).map(ended);
     let new = claim.incident.parts.iter().filter(|part| twin(part, old.iter().copied()).is_none());
-    // What a person said no to is not asked again.
-    let rejected = known.history.iter().any(|entry| entry.what == What::Rejected);
+    // What a person said no to is not asked again, nor done.
     let new = new.map(|part| match twin(part, &known.incident.parts) {
-        Some(decided) if rejected && is_rejected(decided, part) => decided.clone(),
+        Some(decided) if is_rejected(decided, part) => decided.clone(),
         // What the finding does next has it contained again; a decision on something else, or another try, does not.
         Some(before) if !newer && has_ended(before, known) => ended(before),
         Some(_) | None => part.clone(),
@@ -196,8 +211,17 @@ fn ended(part: &Part) -> Part {
     Part { decision, ..part.clone() }
 }
 
-fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord) -> Part {
+fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool) -> Part {
     let mut part = without(old, &known.let_go);
+    // What of it was for a time that is over is contained again by what the finding does next, and by nothing else.
+    let is_over = |step: &Step| {
+        let key = HoldKey::of(&old.plan.subject.at, &step.change.setting);
+        !newer && !known.holds.contains(&key) && was_let_go(old, &key)
+    };
+    for stage in &mut part.plan.stages {
+        stage.retain(|step| !is_over(step));
+    }
+    part.plan.stages.retain(|stage| !stage.is_empty());
     let at = &old.plan.subject.at;
     let known_keys: BTreeSet<_> = held_by(&known.incident).iter().map(Placed::key).collect();
     let key = |step: &Step| HoldKey::of(at, &step.change.setting);
@@ -284,6 +308,14 @@ fn is_wider(known: &IncidentRecord, parts: &[Part]) -> bool {
     })
 }
 
+/// Whether the setting was held, and given back.
+pub(super) fn was_let_go(part: &Part, key: &HoldKey) -> bool {
+    let at = &part.plan.subject.at;
+    let is_back =
+        |result: &StepResult| result.outcome == Outcome::LetGo && HoldKey::of(at, &result.change.setting) == *key;
+    part.results.iter().any(is_back)
+}
+
 /// The part without the steps whose settings were let go, if it is one that is carried out.
 pub(super) fn without(part: &Part, let_go: &BTreeSet<HoldKey>) -> Part {
     let mut part = part.clone();
@@ -313,7 +345,8 @@ pub(super) fn without(part: &Part, let_go: &BTreeSet<HoldKey>) -> Part {
 }
 
 fn is_rejected(decided: &Part, now: &Part) -> bool {
-    now.decision.response == Response::Approve && decided.decision.response < Response::Approve
+    let is_no = decided.decision.lowered.iter().any(|why| why == SAID_NO);
+    is_no && decided.decision.response < Response::Approve && now.decision.response >= Response::Approve
 }
 
 fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {

@@ -69,7 +69,7 @@ fn the_message_of_all_that_waits_beyond_the_limit() {
             "finding_type=[\"UnauthorizedAccess:IAMUser/TorIPCaller\"]",
             "region=[\"eu-west-1\"]",
             "remediation=[\"compromised-instance\",\"exposed-key\"]",
-            "severity=high",
+            "severity=[\"high\",\"medium\"]",
             "verdict=waiting-for-approval",
         ]
     );
