@@ -42,7 +42,7 @@ pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Re
         Due::AskAgain if record.holds.is_empty() => Ok(Ending::Quiet(Quiet::Unasked)),
         Due::AskAgain => match take(responder, run, id, Occasion::Verify).await? {
             Ending::Quiet(Quiet::Kept) => Ok(Ending::Quiet(Quiet::Unasked)),
-            told => Ok(told),
+            told @ (Ending::Tell(_) | Ending::Quiet(_) | Ending::ComeAgain { .. }) => Ok(told),
         },
         Due::Expired(Fallback::Contain) => contain(responder, run, record).await,
         Due::Expired(Fallback::Abandon) => abandon(responder, run, id).await,

@@ -624,15 +624,15 @@ mod tests {
 
     #[test]
     fn two_plans_of_one_incident_on_the_same_rule_leave_what_both_leave() {
+        type Ends<'a> = (&'a [(i32, i32)], &'a [(i32, i32)]);
         let range = |first, last| Rule { ports: Some((first, last)), ..rule(0) };
         let some =
             |ports: &[(i32, i32)]| ports.iter().map(|(first, last)| range(*first, *last)).collect::<BTreeSet<_>>();
-        let check =
-            |old: (&[(i32, i32)], &[(i32, i32)]), new: (&[(i32, i32)], &[(i32, i32)]), expect: &[(i32, i32)]| {
-                let (_, kept, more) = left_by_both((&some(old.0), &some(old.1)), (&some(new.0), &some(new.1)));
-                assert_eq!(&kept | &more, some(expect));
-            };
-        let old: (&[_], &[_]) = (&[(20, 30)], &[(20, 21), (23, 30)]);
+        let check = |old: Ends, new: Ends, expect: &[(i32, i32)]| {
+            let (_, kept, more) = left_by_both((&some(old.0), &some(old.1)), (&some(new.0), &some(new.1)));
+            assert_eq!(&kept | &more, some(expect));
+        };
+        let old: Ends = (&[(20, 30)], &[(20, 21), (23, 30)]);
         // On what the first had left.
         check(old, (&[(23, 30)], &[(23, 24), (26, 30)]), &[(20, 21), (23, 24), (26, 30)]);
         // On the rule that somebody put back, alone and beside the rest.

@@ -54,8 +54,8 @@ fn the_message_of_all_that_waits_beyond_the_limit() {
     quell show 111122223333/eu-west-1/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     "#);
     let machine: serde_json::Value = serde_json::from_str(body["default"].as_str().unwrap()).unwrap();
-    let ids = machine["incidents"].as_array().unwrap().iter().map(|it| it["finding"].as_str().unwrap()[..1].to_owned());
-    assert_eq!(ids.collect::<String>(), "ba", "the gravest first");
+    let ids = machine["incidents"].as_array().unwrap().iter().map(|it| it["finding"].as_str().unwrap().to_owned());
+    assert_eq!(ids.collect::<Vec<_>>(), ["b".repeat(32), "a".repeat(32)], "the gravest first");
     assert_eq!(
         (&machine["schema"], &machine["verdict"]),
         (&"quell.incidents.v1".into(), &"waiting-for-approval".into())
