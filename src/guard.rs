@@ -47,7 +47,7 @@ enum Objection {
 }
 
 /// What comes of it where nothing else is in the way.
-const ASKS_AGAIN: &str = "Quell asks again, and then does what the rule says unless a person decides first";
+pub(crate) const ASKS_AGAIN: &str = "Quell asks again, and then does what the rule says unless a person decides first";
 
 const GUARDS: &[fn(&Case<'_>) -> Vec<Objection>] = &[
     finding::unverified,

@@ -22,7 +22,7 @@ use aws_config::SdkConfig;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
@@ -133,7 +133,6 @@ impl Handler {
             }
             tokio::time::sleep(wait).await;
             match self.look_after(&id, &run, invocation).await {
-                Ok(Some(Quiet::Unasked)) => break,
                 Ok(_) => {}
                 Err(why) => {
                     error!(incident = %id, %why, "a look at what was contained failed; the sweep looks again");
@@ -158,10 +157,11 @@ impl Handler {
         match ending {
             Ending::Tell(story) => {
                 let is_known = story.is_known;
+                let unasked = story.record.as_ref().is_some_and(IncidentRecord::is_unasked).then_some(Quiet::Unasked);
                 match self.tell(*story, invocation).await {
                     // The sweep's next try comes by the clock, not by an error that rings an alarm each time.
-                    Err(HandlerError::TryAgain) if is_known => Ok(None),
-                    told => told.map(|_| None),
+                    Err(HandlerError::TryAgain) if is_known => Ok(unasked),
+                    told => told.map(|_| unasked),
                 }
             }
             Ending::Quiet(why) => Ok(Some(why)),
@@ -209,19 +209,25 @@ impl Handler {
         failed.map_or(Ok(json!({ "swept": looked })), Err)
     }
 
-    /// Asks again what could not be asked, until there is no answer once more: then there is none for the others either.
+    /// Asks again what could not be asked. Where there is no answer once more, there is none for the others of that place.
     async fn ask_again(&self, ids: &[IncidentId], invocation: &Invocation) -> Result<(), HandlerError> {
-        let mut failed = None;
+        let (mut failed, mut silent) = (None, BTreeSet::new());
         for id in ids {
             if invocation.deadline.saturating_duration_since(Instant::now()) < 2 * TELLING {
                 break;
+            }
+            if silent.contains(&(&id.account, &id.region)) {
+                if let Err(why) = sweep::put_off(&self.responder, id).await {
+                    failed = Some(why.into());
+                }
+                continue;
             }
             let told = match sweep::ask_again(&self.responder, &run(invocation, Who::Sweep), id).await {
                 Ok(ending) => self.tell_of(ending, invocation).await,
                 Err(why) => Err(why.into()),
             };
             match told {
-                Ok(Some(Quiet::Unasked)) => break,
+                Ok(Some(Quiet::Unasked)) => drop(silent.insert((&id.account, &id.region))),
                 Ok(_) => {}
                 Err(why) => {
                     error!(incident = %id, %why, "the sweep failed on an incident");

@@ -7,6 +7,7 @@ use crate::ledger::protocol::{How, No, Occasion, Seen, over};
 use crate::ledger::record::{IncidentRecord, Status};
 use crate::ledger::schedule::Due;
 use crate::ledger::{Claimed, LedgerError};
+use crate::plan::NoSteps;
 use crate::policy::{Fallback, Response};
 use crate::respond::{Ending, Quiet, Responder, Run, Story, claim, go_on, plan_after, plan_for, tell};
 use crate::undo::undo;
@@ -42,6 +43,7 @@ pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Re
         Due::AskAgain if record.holds.is_empty() => Ok(Ending::Quiet(Quiet::Unasked)),
         Due::AskAgain => match take(responder, run, id, Occasion::Verify).await? {
             Ending::Quiet(Quiet::Kept) => Ok(Ending::Quiet(Quiet::Unasked)),
+            // Whoever tells it sees that there is something to ask.
             told @ (Ending::Tell(_) | Ending::Quiet(_) | Ending::ComeAgain { .. }) => Ok(told),
         },
         Due::Expired(Fallback::Contain) => contain(responder, run, record).await,
@@ -117,7 +119,8 @@ pub async fn ask_again(responder: &Responder, run: &Run, id: &IncidentId) -> Res
     let waited = now.duration_since(record.incident.started);
     let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), run.until, waited)).await;
     let is_unasked = incident.parts.iter().any(Part::is_unasked);
-    if is_unasked || incident.unseen().is_some() {
+    let is_unseen = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. }));
+    if is_unasked || incident.parts.iter().any(is_unseen) {
         responder.ledger.still_unasked(&record, now).await?;
         return Ok(Ending::Quiet(if is_unasked { Quiet::Unasked } else { Quiet::Busy }));
     }
@@ -132,6 +135,19 @@ pub async fn ask_again(responder: &Responder, run: &Run, id: &IncidentId) -> Res
     let by = "the policy, since what could not be asked before could be now".to_owned();
     incident.news = Some(News::Approved { by }).filter(|_| incident.parts.iter().any(acts));
     Ok(claim(responder, run, incident, Occasion::Asked, Seen::early(record)).await)
+}
+
+/// Puts off what is not asked now, since nobody answers.
+///
+/// # Errors
+/// The ledger could not be asked.
+pub async fn put_off(responder: &Responder, id: &IncidentId) -> Result<(), LedgerError> {
+    let now = clock::now();
+    let record = responder.ledger.get(id).await?;
+    if record.is_unasked() && record.busy_until(now).is_none() {
+        responder.ledger.still_unasked(&record, now).await?;
+    }
+    Ok(())
 }
 
 async fn abandon(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ending, LedgerError> {

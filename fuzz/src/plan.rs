@@ -109,7 +109,6 @@ fn views(remediation: &Remediation, subject: &Subject) -> Vec<Observed> {
             id: role_id.clone(),
             path: "/".to_owned(),
             session_policy: Value::Absent,
-            profiles: Ok(vec!["web".to_owned()]),
             tags: Tags::new(),
         })],
         (View::Instance, SubjectKind::Instance { id: instance, .. }) => {
@@ -129,6 +128,7 @@ fn views(remediation: &Remediation, subject: &Subject) -> Vec<Observed> {
                 state: "running".to_owned(),
                 interfaces: vec![interface()],
                 rules: [(id("sg-0a1b"), rules.into())].into(),
+                group_tags: [].into(),
                 neighbours: Ok(Neighbours::default()),
                 tags: Tags::new(),
             })]
@@ -144,6 +144,7 @@ fn interface() -> Interface {
         groups: [id("sg-0a1b")].into(),
         addresses: vec![[10, 0, 0, 1].into()],
         requester_managed: false,
+        tags: Tags::new(),
     }
 }
 

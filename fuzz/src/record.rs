@@ -174,6 +174,7 @@ fn looks(record: &IncidentRecord, now: Timestamp) {
                         && record.ends.is_some_and(|end| end <= now)
                 ),
                 Due::Expired(_) => assert_eq!(record.status, Status::Waiting),
+                Due::AskAgain => assert!(record.is_unasked()),
             }
         }
     }

@@ -193,10 +193,10 @@ impl Hold {
         let holders = || self.holders.iter().filter(|holder| counts(holder));
         if let (Setting::IngressRules(_), Value::Rules(original)) = (&self.setting, &self.original) {
             let leaves = |holder: &Holder, rule: &Rule| holders().all(|other| other.leaves(holder, rule));
+            // What a holder left as it was may be what another has opened: it stays as long as one of them wants it.
+            let left = |holder: &Holder| rules(&holder.to).into_iter().flatten().cloned().collect::<Vec<_>>();
             let added: BTreeSet<Rule> = holders()
-                .flat_map(|holder| {
-                    only_in(&holder.to, &holder.from).into_iter().filter(move |rule| leaves(holder, rule))
-                })
+                .flat_map(|holder| left(holder).into_iter().filter(move |rule| leaves(holder, rule)))
                 .collect();
             let closed: BTreeSet<Rule> = holders().flat_map(|holder| only_in(&holder.from, &holder.to)).collect();
             let all: BTreeSet<Rule> = original.union(&added).cloned().collect();
@@ -219,7 +219,11 @@ impl Hold {
         let own = self.holders.iter().find(|holder| holder.incident == *incident)?;
         let setting = self.setting.clone();
         Some(match self.setting {
-            Setting::IngressRules(_) => self.wanted_of(&Change { setting, from: own.from.clone(), to: own.to.clone() }),
+            Setting::IngressRules(_) => {
+                let change = self.wanted_of(&Change { setting, from: own.from.clone(), to: own.to.clone() });
+                // What it left as it was, another may close and give back.
+                Change { from: Value::Rules(only_in(&own.from, &own.to).into_iter().collect()), ..change }
+            }
             Setting::AccessKeyStatus(_)
             | Setting::InlinePolicy(_)
             | Setting::InterfaceGroups(_)

@@ -62,9 +62,17 @@ pub struct IncidentRecord {
     /// Runs in a row that something transient ended.
     #[serde(default)]
     pub failures: u32,
+    /// How often in a row what could not be asked was asked again in vain.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unanswered: u32,
     /// When the sweep looks at it again; none when there is nothing more to do.
     pub due: Option<Timestamp>,
     pub history: Vec<Entry>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Where an incident is in its life.

@@ -1,6 +1,6 @@
 //! When an incident is looked at again, and what for.
 
-use super::record::{IncidentRecord, Status, Who};
+use super::record::{IncidentRecord, Status, What, Who};
 use crate::policy::Fallback;
 use jiff::{SignedDuration, Timestamp};
 
@@ -76,7 +76,7 @@ impl IncidentRecord {
                 let look = since.and_then(|since| next_look(since, now));
                 let expires = self.approval.as_ref().map(|approval| approval.expires);
                 let ends = self.ends.filter(|_| !self.holds.is_empty());
-                let asked = Some(self.tried_again(now)).filter(|_| self.is_unasked());
+                let asked = Some(after(now, backoff(self.unanswered + 1))).filter(|_| self.is_unasked());
                 let expires = expires.filter(|expires| *expires > now || !self.is_asked_on(now));
                 look.into_iter().chain(ends).chain(expires).chain(asked).min()
             }
@@ -86,7 +86,8 @@ impl IncidentRecord {
 
     /// Whether a person is asked only since something could not be, not so long ago that it is given up.
     fn is_asked_on(&self, now: Timestamp) -> bool {
-        self.is_unasked() && now < after(self.incident.started, DAY)
+        let asked = self.history.iter().rev().find(|entry| matches!(entry.what, What::Asked { .. }));
+        self.is_unasked() && now < after(asked.map_or(self.incident.started, |entry| entry.at), DAY)
     }
 
     /// When to try again after its failures.

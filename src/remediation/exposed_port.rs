@@ -92,11 +92,13 @@ fn step(finding: &Finding, exposure: &Exposure, group: &GroupId, rules: &BTreeSe
     if from.is_empty() {
         return None;
     }
-    let kept: BTreeSet<Rule> = from.iter().flat_map(|rule| without_ports(rule, &ports)).collect();
-    // A part that a rule of its own opens already is not ours to open, nor to close when this is undone: it is before and after.
-    let there = kept.intersection(rules).cloned();
-    let from = Value::Rules(from.iter().cloned().chain(there).collect());
-    let change = Change { setting: rules_of(group), from, to: Value::Rules(kept) };
+    let parts: BTreeSet<Rule> = from.iter().flat_map(|rule| without_ports(rule, &ports)).collect();
+    // A part that a rule of its own opens already is not ours to open, nor to close when this is undone: it is before and after,
+    // as it is.
+    let there: BTreeSet<Rule> = rules.iter().filter(|rule| parts.contains(rule)).cloned().collect();
+    let new = parts.into_iter().filter(|part| !there.contains(part));
+    let to = Value::Rules(there.iter().cloned().chain(new).collect());
+    let change = Change { setting: rules_of(group), from: Value::Rules(&from | &there), to };
     Some(Step::new(change, format!("port {} of {} is no longer open to the world", listed(&ports), exposure.id)))
 }
 

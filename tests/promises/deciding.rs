@@ -610,3 +610,28 @@ async fn what_has_ended_in_part_is_not_contained_again_by_deciding_on_the_rest()
     let now = quell.cloud.part_of_world(&quell.cloud.account_id, "ec2").await;
     assert_eq!(quell.changes(&network, &now), [""; 0], "{approved}");
 }
+
+/// The first approval is answered with another plan, and the second one is of that.
+#[tokio::test]
+async fn what_has_ended_in_part_is_not_contained_again_by_deciding_twice() {
+    let policy = CONTAIN.replace("response", "max_blast = 0\nexpires = '1h'\nresponse");
+    let quell = Rehearsal::of(&policy).await;
+    assert_eq!(verdict(&quell.deliver(&but("attack_sequence", &[GROUP])).await), "partial", "{}", quell.email());
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let group = quarantine_groups(&quell).await.remove(0);
+    let subnet = quell.account.real("subnet-0a1b2c3d4e5f60020");
+    ec2.call("CreateNetworkInterface", &[("SubnetId", subnet), ("SecurityGroupId.1", &group)]).await;
+    for later in [60, 130, 260] {
+        quell.tick(HOUR + later).await.ok();
+    }
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
+    iam.call("UpdateAccessKey", &[("UserName", "ann"), ("AccessKeyId", key), ("Status", "Inactive")]).await;
+    let network = quell.cloud.part_of_world(&quell.cloud.account_id, "ec2").await;
+    quell.approve(GROUP_ID, 1, HOUR + 300).await;
+    assert!(quell.email().contains("--plan 2\n"), "{}", quell.email());
+    quell.approve(GROUP_ID, 2, HOUR + 320).await;
+    iam.call("GetUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+    let now = quell.cloud.part_of_world(&quell.cloud.account_id, "ec2").await;
+    assert_eq!(quell.changes(&network, &now), [""; 0], "{}", quell.email());
+}

@@ -449,3 +449,48 @@ async fn a_finding_that_comes_while_its_port_is_given_back_is_not_told_that_ther
     assert_eq!(verdict(&again), "contained", "{}", quell.email());
     assert_eq!(open(&quell).await, [(20, 21), (23, 30)]);
 }
+
+/// Somebody puts the rule back beside its parts; the second finding closes what is there, and opens nothing.
+#[tokio::test]
+async fn what_one_finding_left_open_stays_so_while_another_keeps_the_rule_closed() {
+    for order in [[ID, OTHER_ID], [OTHER_ID, ID]] {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let before = quell.cloud.world().await;
+        assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+        let group = quell.account.real("sg-0c1b2c3d4e5f60030");
+        let world = [("IpPermissions.1.IpRanges.1.CidrIp", "0.0.0.0/0"), OLD_TOOLS];
+        let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+        ec2.call("AuthorizeSecurityGroupIngress", &tcp(group, ["20", "30"], world)).await;
+        assert_eq!(open(&quell).await, [(20, 21), (20, 30), (23, 30)]);
+        let second = quell.handle(quell.event(&probe_of("22", OTHER_ID)), 120).await;
+        assert_eq!(verdict(&second), "contained", "{}", quell.email());
+        assert_eq!(open(&quell).await, [(20, 21), (23, 30)]);
+        quell.order_about("undo", order[0], 200).await;
+        assert_eq!(open(&quell).await, [(20, 21), (23, 30)], "{order:?}: {}", quell.email());
+        quell.cloud.forget_calls();
+        quell.tick(260).await.ok();
+        assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+        assert_eq!(quell.order_about("undo", order[1], 300).await["ok"]["verdict"], "released", "{}", quell.email());
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{order:?}");
+    }
+}
+
+const OLD_TOOLS: (&str, &str) = ("IpPermissions.1.IpRanges.1.Description", "old tools");
+
+/// A part of the rule that is split is there as a rule of its own, with a description and tags of its own.
+#[tokio::test]
+async fn a_rule_that_was_there_comes_back_with_what_it_was_called() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let group = quell.account.real("sg-0c1b2c3d4e5f60030");
+    let world =
+        [("IpPermissions.1.IpRanges.1.CidrIp", "0.0.0.0/0"), ("IpPermissions.1.IpRanges.1.Description", "the web")];
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    ec2.call("AuthorizeSecurityGroupIngress", &tcp(group, ["23", "30"], world)).await;
+    let before = quell.cloud.main().rules().await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    let next = quell.handle(quell.event(&newer(&probe_of("25", ID))), 120).await;
+    assert_eq!(verdict(&next), "contained", "{}", quell.email());
+    assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)]);
+    assert_eq!(quell.order_about("undo", ID, 300).await["ok"]["verdict"], "released", "{}", quell.email());
+    assert_eq!(quell.cloud.main().rules().await, before);
+}

@@ -277,6 +277,9 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         let is_new = part.keys().any(|key| is_new(&key));
         part.ends = part.ends.filter(|_| !is_new);
     }
+    if claim.occasion == Occasion::Asked {
+        record.unanswered = 0;
+    }
     record.untried.clear();
     for placed in wanted {
         let key = placed.key();

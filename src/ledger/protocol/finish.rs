@@ -164,7 +164,8 @@ pub fn postponed(record: &IncidentRecord, now: Timestamp) -> Option<Swap> {
 /// What could not be asked still cannot be: it is asked again, each time later.
 #[must_use]
 pub fn still_unasked(record: &IncidentRecord, now: Timestamp) -> Swap {
-    let mut record = IncidentRecord { failures: record.failures + 1, version: record.version + 1, ..record.clone() };
+    let (unanswered, version) = (record.unanswered.saturating_add(1), record.version + 1);
+    let mut record = IncidentRecord { unanswered, version, ..record.clone() };
     record.due = record.next_due(now);
     Swap { incident: Some(record), ..Swap::default() }
 }
@@ -336,7 +337,8 @@ pub fn reject(record: &IncidentRecord, by: &Worker, no: No, news: News, now: Tim
         No::Person => SAID_NO,
         No::Time => "nobody decided in time",
     };
-    for part in &mut record.incident.parts {
+    // Where there is no plan, nobody said no to one.
+    for part in record.incident.parts.iter_mut().filter(|part| no == No::Time || part.plan.no_steps.is_none()) {
         if part.decision.response == Response::Approve {
             part.decision = part.decision.clone().lowered_to(Response::Plan, why);
         }

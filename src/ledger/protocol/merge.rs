@@ -9,6 +9,7 @@ use super::finish::SAID_NO;
 use super::held_by;
 use crate::change::{Change, Rule, Value};
 use crate::finding::{Finding, Subject, SubjectKind};
+use crate::guard::ASKS_AGAIN;
 use crate::incident::{Incident, News, Outcome, Part, StepResult};
 use crate::plan::{NoSteps, Step};
 use crate::policy::{Fallback, Response};
@@ -39,6 +40,7 @@ pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
         contained: None,
         runs: 0,
         failures: 0,
+        unanswered: 0,
         due: None,
         history: Vec::new(),
     }
@@ -59,13 +61,17 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
             });
             let parts: Vec<Part> = old.chain(added(claim, known).into_iter().cloned()).collect();
             let waits = |part: &Part| !is_unseen(part) && part.decision.response == Response::Approve;
+            let is_answered = |old: &Part| {
+                let new = twin(old, &claim.incident.parts).filter(|new| !new.is_unasked());
+                old.is_unasked() && new.is_some_and(|new| gives_way(old, new))
+            };
             let is_unread = |part: &&Part| match twin(part, &known.incident.parts) {
                 // Of what could not be asked then, the terms are others by now.
-                Some(old) if waits(old) => old.is_unasked() && !part.is_unasked(),
+                Some(old) if waits(old) => is_answered(old),
                 Some(_) | None => true,
             };
             let asks_else = |part: &Part| {
-                let new = twin(part, &parts).filter(|new| new.decision.response == Response::Approve);
+                let new = twin(part, &claim.incident.parts).filter(|new| new.decision.response == Response::Approve);
                 part.decision.response == Response::Approve && new.is_some_and(|new| gives_way(part, new))
             };
             let plan = approval.plan + 1;
@@ -76,7 +82,10 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
             } else if news.is_some() {
                 (parts, Some(Approval { plan, ..approval.clone() }), news)
             } else {
-                (parts, Some(approval.clone()), None)
+                // With what is done now of what could not be asked, the terms of the rest change too.
+                let is_done = known.incident.parts.iter().any(is_answered);
+                let expires = if is_done { claim.now } else { approval.expires };
+                (parts, Some(Approval { expires, ..approval.clone() }), None)
             }
         }
         None => (merged(claim, known), None, None),
@@ -90,7 +99,12 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
 /// What is not decided anew though all could be asked by now is a person's.
 fn asked(part: &Part, claim: &Claim) -> Part {
     let mut part = part.clone();
-    part.decision.passing &= claim.occasion != Occasion::Asked;
+    if claim.occasion == Occasion::Asked && part.is_unasked() {
+        part.decision.passing = false;
+        for why in &mut part.decision.lowered {
+            *why = why.trim_end_matches(ASKS_AGAIN).trim_end_matches("; ").to_owned();
+        }
+    }
     part
 }
 
@@ -189,7 +203,7 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
     let new = claim.incident.parts.iter().filter(|part| twin(part, old.iter().copied()).is_none());
     // What a person said no to is not asked again, nor done.
     let new = new.map(|part| match twin(part, &known.incident.parts) {
-        Some(decided) if is_rejected(decided, part) => decided.clone(),
+        Some(decided) if is_rejected(decided) => still_rejected(decided, part),
         // What the finding does next has it contained again; a decision on something else, or another try, does not.
         Some(before) if !newer && has_ended(before, known) => ended(before),
         Some(_) | None => part.clone(),
@@ -236,7 +250,10 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool)
     }
     let Some(new) = new else { return part };
     part.plan.left_out.retain(|what| !what.contains(FOUND_LATER));
-    let found = || new.plan.steps().filter(|step| !known.let_go.contains(&key(step)) && !step.change.is_already_so());
+    let found = || {
+        let found = new.plan.steps().filter(|step| !known.let_go.contains(&key(step)) && !step.change.is_already_so());
+        found.filter(|step| !is_over(step))
+    };
     let more: Vec<Step> = found().filter(|step| !known_keys.contains(&key(step))).cloned().collect();
     let held = |step: &Step| {
         let same = old.plan.steps().find(|old| key(old) == key(step) && known.holds.contains(&key(old)))?;
@@ -344,9 +361,19 @@ pub(super) fn without(part: &Part, let_go: &BTreeSet<HoldKey>) -> Part {
     part
 }
 
-fn is_rejected(decided: &Part, now: &Part) -> bool {
-    let is_no = decided.decision.lowered.iter().any(|why| why == SAID_NO);
-    is_no && decided.decision.response < Response::Approve && now.decision.response >= Response::Approve
+fn is_rejected(decided: &Part) -> bool {
+    decided.decision.response < Response::Approve && decided.decision.lowered.iter().any(|why| why == SAID_NO)
+}
+
+/// A no is to what was shown; of something else a person is asked.
+fn still_rejected(decided: &Part, now: &Part) -> Part {
+    let is_else =
+        now.plan.no_steps.is_none() && now.decision.response >= Response::Approve && !writes_the_same(decided, now);
+    if !is_else {
+        return decided.clone();
+    }
+    let why = "a person said no to what was planned before";
+    Part { decision: now.decision.clone().lowered_to(Response::Approve, why), ..now.clone() }
 }
 
 fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {

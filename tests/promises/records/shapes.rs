@@ -78,6 +78,7 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
     let waiting = finished(&claimed(Response::Approve, &policy), &policy, &[], &[], Some(approval));
     let mut unasked = gathered(&waiting, now()).incident.unwrap();
     unasked.incident.parts[0].decision.passing = true;
+    unasked.unanswered = 2;
     unasked.incident.parts[0].plan.blast.instances_asked = true;
     let waiting = told(&waiting, now()).incident.unwrap();
     let rejected =
