@@ -279,7 +279,8 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
 }
 
 /// A run that ended early may have told people, or not.
-fn repeated(ending: Ending) -> Ending {
+#[must_use]
+pub fn repeated(ending: Ending) -> Ending {
     match ending {
         Ending::Tell(mut story) => {
             story.incident.beside.repeated = true;

@@ -10,9 +10,9 @@ use crate::ledger::LedgerError;
 use crate::ledger::hold::{GiveBack, Hold, Release, give_back, settled};
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{Done, LetGo, NoUndo, held_by};
-use crate::ledger::record::{IncidentRecord, Who};
+use crate::ledger::record::{IncidentRecord, What, Who};
 use crate::look_again::{known_group, renamed};
-use crate::respond::{Ending, Responder, Run, Story, cloud_at, tell};
+use crate::respond::{Ending, Responder, Run, Story, cloud_at, repeated, tell};
 use crate::setting::{OF_AWS, Setting};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -38,10 +38,12 @@ pub async fn undo(
     id: &IncidentId,
     keys: Option<&[HoldKey]>,
 ) -> Result<Result<Ending, NoUndo>, LedgerError> {
-    let record = match responder.ledger.begin_undo(id, &run.worker, keys, clock::now()).await? {
+    let began = clock::now();
+    let record = match responder.ledger.begin_undo(id, &run.worker, keys, began).await? {
         Ok(record) => record,
         Err(why) => return Ok(Err(why)),
     };
+    let is_resumed = record.history.last().is_none_or(|last| last.what != What::UndoBegun || last.at != began);
     let mut done = Vec::new();
     for key in record.to_give_back() {
         let mut writes = Vec::new();
@@ -59,6 +61,10 @@ pub async fn undo(
     let others = record.holds.iter().filter(|held| !done.iter().any(|done| done.key == **held)).count();
     let news = News::GivenBack { by: by(&record, run), settings: returned, others };
     match responder.ledger.finish_undo(&record, &run.worker, &done, &news, clock::now()).await {
+        // A run before may have done it all and told people, and then could not write that down.
+        Ok(record) if is_resumed && done.iter().all(|done| done.became == LetGo::WasBack) => {
+            Ok(Ok(repeated(tell(record))))
+        }
         Ok(record) => Ok(Ok(tell(record))),
         Err(error) => {
             let mut incident = Incident { news: Some(news), ..record.incident };
