@@ -165,7 +165,7 @@ pub fn postponed(record: &IncidentRecord, now: Timestamp) -> Option<Swap> {
 #[must_use]
 pub fn still_unasked(record: &IncidentRecord, now: Timestamp) -> Swap {
     let (unanswered, version) = (record.unanswered.saturating_add(1), record.version + 1);
-    let mut record = IncidentRecord { unanswered, version, ..record.clone() };
+    let mut record = IncidentRecord { version, unanswered, ..record.clone() };
     record.due = record.next_due(now);
     Swap { incident: Some(record), ..Swap::default() }
 }
