@@ -196,6 +196,11 @@ impl Ledger {
         self.store.swap(&protocol::still_unasked(record, now), now).await.map(drop)
     }
 
+    /// Puts off by a minute what is not asked now.
+    pub async fn put_off(&self, record: &IncidentRecord, now: Timestamp) -> Result<(), LedgerError> {
+        self.store.swap(&protocol::put_off(record, now), now).await.map(drop)
+    }
+
     /// Lets go of the incident unfinished, so that the next delivery or the sweep goes on at once.
     pub async fn put_down(&self, record: &IncidentRecord, now: Timestamp) -> Result<IncidentRecord, LedgerError> {
         self.follow(record, Seen::default(), now, |_| protocol::put_down(record, now)).await

@@ -120,16 +120,18 @@ pub async fn ask_again(responder: &Responder, run: &Run, id: &IncidentId) -> Res
     let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), run.until, waited)).await;
     let is_unasked = incident.parts.iter().any(Part::is_unasked);
     let is_unseen = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. }));
-    if is_unasked || incident.parts.iter().any(is_unseen) {
-        responder.ledger.still_unasked(&record, now).await?;
-        return Ok(Ending::Quiet(if is_unasked { Quiet::Unasked } else { Quiet::Busy }));
-    }
     let was_unasked = |part: &Part| {
         let is_same = |old: &Part| {
             old.plan.remediation == part.plan.remediation && old.plan.subject.kind == part.plan.subject.kind
         };
         record.incident.parts.iter().any(|old| old.is_unasked() && is_same(old))
     };
+    // What cannot be seen of it now may be in a while; of what else cannot be, nobody waits for.
+    let is_unseen = incident.parts.iter().any(|part| is_unseen(part) && was_unasked(part));
+    if is_unasked || is_unseen || incident.unseen().is_some() {
+        responder.ledger.still_unasked(&record, now).await?;
+        return Ok(Ending::Quiet(if is_unasked { Quiet::Unasked } else { Quiet::Busy }));
+    }
     let acts =
         |part: &Part| part.decision.response == Response::Contain && part.plan.no_steps.is_none() && was_unasked(part);
     let by = "the policy, since what could not be asked before could be now".to_owned();
@@ -145,7 +147,7 @@ pub async fn put_off(responder: &Responder, id: &IncidentId) -> Result<(), Ledge
     let now = clock::now();
     let record = responder.ledger.get(id).await?;
     if record.is_unasked() && record.busy_until(now).is_none() {
-        responder.ledger.still_unasked(&record, now).await?;
+        responder.ledger.put_off(&record, now).await?;
     }
     Ok(())
 }

@@ -11,8 +11,8 @@ mod undo;
 
 pub use claim::{Claim, Decided, Denied, How, Limit, Occasion, claim};
 pub use finish::{
-    Finish, No, finish, gathered, held_by, over, postponed, put_down, reject, reopened, saying, still_unasked, told,
-    touched_by, verified,
+    Finish, No, finish, gathered, held_by, over, postponed, put_down, put_off, reject, reopened, saying, still_unasked,
+    told, touched_by, verified,
 };
 pub use undo::{Done, LetGo, NoUndo, begin_undo, finish_undo};
 

@@ -2,6 +2,7 @@
 
 use crate::attacker::quarantine_groups;
 use crate::cloud::{Fault, Refusal, Rule};
+use crate::crash::scene::group_with_rules;
 use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, rule, without_the_instance};
 use crate::one_group::{open, probe_of};
 use crate::rehearsal::Rehearsal;
@@ -277,4 +278,28 @@ async fn what_is_held_is_looked_after_as_quietly_as_ever_while_something_waits_t
     assert_eq!((quell.told(), history().await), (Vec::new(), before), "{}", quell.email());
     let asked = quell.calls().iter().filter(|call| call.operation == "GetFindings").count() / 4;
     assert!((2..9).contains(&asked), "less often as time goes by: {asked}");
+}
+
+/// A person said no to one plan of it, and now it is another; neither time nor a late answer has that done.
+#[tokio::test]
+async fn what_is_planned_otherwise_after_a_no_is_for_a_person() {
+    let quell = Rehearsal::of(&rule("contain", "approval = { within = '1h', fallback = 'contain' }")).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    let first = without_the_instance(&quell, &whole);
+    assert_eq!(verdict(&quell.handle(first, 0).await), "contained", "{}", quell.email());
+    quell.cloud.inject(Rule::on("guardduty:GetFindings", Fault::Refuse(Refusal::Unavailable)));
+    let more = newer(&whole);
+    assert_eq!(verdict(&quell.handle(quell.event(&more), 10).await), "partial", "{}", quell.email());
+    quell.order_about("reject", GROUP_ID, 20).await;
+    group_with_rules(&quell).await;
+    let held = quell.cloud.world().await;
+    quell.cloud.forget_calls();
+    quell.handle(quell.event(&newer(&more)), 30).await.ok();
+    assert!(quell.email().contains("\nAPPROVE OR REJECT\n"), "{}", quell.email());
+    assert!(!quell.email().contains(AGAIN), "{}", quell.email());
+    quell.cloud.heal();
+    for later in [100, 200, HOUR + 100, HOUR + 200] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.changes(&held, &quell.cloud.world().await), [""; 0], "{}", quell.email());
 }

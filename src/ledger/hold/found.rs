@@ -61,6 +61,8 @@ pub fn give_back(back: &Change, found: &Value) -> GiveBack {
         },
         // Ours by its tag, whatever rules are in it; AWS does not delete one that anything uses.
         Setting::QuarantineGroup(_) if *to == Value::Absent => write(found),
+        // Its rules come back in two calls, and a run may have ended between them.
+        Setting::QuarantineGroup(_) if is_on_its_way(ours, to, found) => write(found),
         Setting::AccessKeyStatus(_)
         | Setting::InlinePolicy(_)
         | Setting::InterfaceGroups(_)
@@ -71,6 +73,16 @@ pub fn give_back(back: &Change, found: &Value) -> GiveBack {
                 GiveBack::Drifted
             }
         }
+    }
+}
+
+/// Whether rules are neither as we left them nor as they were, and nothing but a part of the one and the other.
+fn is_on_its_way(ours: &Value, to: &Value, found: &Value) -> bool {
+    match (ours, to, found) {
+        (Value::Rules(ours), Value::Rules(to), Value::Rules(found)) => {
+            found.is_subset(&(ours | to)) && (ours & to).is_subset(found)
+        }
+        _ => false,
     }
 }
 

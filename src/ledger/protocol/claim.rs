@@ -277,7 +277,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         let is_new = part.keys().any(|key| is_new(&key));
         part.ends = part.ends.filter(|_| !is_new);
     }
-    if claim.occasion == Occasion::Asked {
+    if claim.occasion == Occasion::Asked || !seen.incident.as_ref().is_some_and(IncidentRecord::is_unasked) {
         record.unanswered = 0;
     }
     record.untried.clear();

@@ -9,13 +9,16 @@ use crate::incident::{Incident, News, Outcome, Part, StepResult};
 use crate::plan::Plan;
 use crate::policy::Response;
 use crate::setting::Setting;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
 
 /// How often to put off what time decides, a minute at first and then twice as long each time: a quarter of an hour.
 const POSTPONED: u32 = 4;
+
+/// A little more than a minute, so that who was asked in vain is asked again before.
+const PUT_OFF: SignedDuration = SignedDuration::from_secs(65);
 
 /// Why a part is not done that a person turned down.
 pub(super) const SAID_NO: &str = "a person said no";
@@ -167,6 +170,14 @@ pub fn still_unasked(record: &IncidentRecord, now: Timestamp) -> Swap {
     let (unanswered, version) = (record.unanswered.saturating_add(1), record.version + 1);
     let mut record = IncidentRecord { version, unanswered, ..record.clone() };
     record.due = record.next_due(now);
+    Swap { incident: Some(record), ..Swap::default() }
+}
+
+/// It is not asked now, since nobody answers for another: in a minute, and that counts for nothing.
+#[must_use]
+pub fn put_off(record: &IncidentRecord, now: Timestamp) -> Swap {
+    let due = now.saturating_add(PUT_OFF).unwrap_or(Timestamp::MAX);
+    let record = IncidentRecord { version: record.version + 1, due: Some(due), ..record.clone() };
     Swap { incident: Some(record), ..Swap::default() }
 }
 

@@ -12,7 +12,7 @@ use crate::finding::{Finding, Subject, SubjectKind};
 use crate::guard::ASKS_AGAIN;
 use crate::incident::{Incident, News, Outcome, Part, StepResult};
 use crate::plan::{NoSteps, Step};
-use crate::policy::{Fallback, Response};
+use crate::policy::{self, Decision, Fallback, Response};
 use crate::setting::Setting;
 use std::collections::BTreeSet;
 
@@ -56,6 +56,7 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
                 Some(new) if newer && has_ended(part, known) => new.clone(),
                 Some(_) | None if has_ended(part, known) => ended(part),
                 new if is_begun(part) => extended(part, new, known, newer),
+                Some(new) if gives_way(part, new) && has_a_no(part) => after_a_no(new),
                 Some(new) if gives_way(part, new) => new.clone(),
                 Some(_) | None => asked(part, claim),
             });
@@ -100,12 +101,17 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
 fn asked(part: &Part, claim: &Claim) -> Part {
     let mut part = part.clone();
     if claim.occasion == Occasion::Asked && part.is_unasked() {
-        part.decision.passing = false;
-        for why in &mut part.decision.lowered {
-            *why = why.trim_end_matches(ASKS_AGAIN).trim_end_matches("; ").to_owned();
-        }
+        left_to_a_person(&mut part.decision);
     }
     part
+}
+
+/// It is not asked again, and nobody is told that it is.
+fn left_to_a_person(decision: &mut Decision) {
+    decision.passing = false;
+    for why in &mut decision.lowered {
+        *why = why.trim_end_matches(ASKS_AGAIN).trim_end_matches("; ").to_owned();
+    }
 }
 
 /// Whether what waits for a person gives way to what a newer look plans: it could not be seen before, the policy wants it
@@ -362,18 +368,32 @@ pub(super) fn without(part: &Part, let_go: &BTreeSet<HoldKey>) -> Part {
 }
 
 fn is_rejected(decided: &Part) -> bool {
-    decided.decision.response < Response::Approve && decided.decision.lowered.iter().any(|why| why == SAID_NO)
+    decided.decision.response < Response::Approve && has_a_no(decided)
 }
 
-/// A no is to what was shown; of something else a person is asked.
+/// A no is to what was shown; of something else a person is asked, and that it was made up is news all the same.
 fn still_rejected(decided: &Part, now: &Part) -> Part {
     let is_else =
         now.plan.no_steps.is_none() && now.decision.response >= Response::Approve && !writes_the_same(decided, now);
-    if !is_else {
-        return decided.clone();
-    }
-    let why = "a person said no to what was planned before";
-    Part { decision: now.decision.clone().lowered_to(Response::Approve, why), ..now.clone() }
+    if is_else || now.decision.refused.is_some() { after_a_no(now) } else { decided.clone() }
+}
+
+/// The part as it is planned after a person said no to another plan of it: only a person has it done, not time, nor an
+/// answer that comes late.
+fn after_a_no(now: &Part) -> Part {
+    let mut part = now.clone();
+    let decision = &mut part.decision;
+    decision.response = decision.response.min(Response::Approve);
+    decision.approved = false;
+    left_to_a_person(decision);
+    decision.approval =
+        decision.approval.take().map(|approval| policy::Approval { fallback: Fallback::Abandon, ..approval });
+    decision.lowered.push(SAID_NO.to_owned());
+    part
+}
+
+fn has_a_no(part: &Part) -> bool {
+    part.decision.lowered.iter().any(|why| why == SAID_NO)
 }
 
 fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {

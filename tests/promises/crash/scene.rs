@@ -146,7 +146,7 @@ impl Scene {
 }
 
 /// One that lets out all, as every new group does, and somebody in.
-async fn group_with_rules(quell: &Rehearsal) {
+pub async fn group_with_rules(quell: &Rehearsal) {
     let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
     let vpc = quell.account.real("vpc-0a1b2c3d4e5f60010");
     let group = [
