@@ -54,7 +54,7 @@ pub enum News {
     StaysGivenBack { settings: Vec<String> },
     /// What would be done is no longer what was shown: a person must look again.
     AskAgain,
-    /// The account had as many containments as the policy allows in an hour.
+    /// The account would have more containments within an hour than the policy allows.
     OverLimit { counter: String },
     /// Nobody decided in time, and a guard holds back what the rule says to do then.
     HeldBack,

@@ -30,6 +30,7 @@ pub mod id;
 pub mod incident;
 pub mod json;
 pub mod ledger;
+pub mod limit;
 pub mod log;
 pub mod look_again;
 pub mod notify;

@@ -7,22 +7,23 @@ use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
 use crate::finding::{Finding, Subject};
 use crate::guard::{self, Case, Own};
-use crate::id::{AccountId, Place};
+use crate::id::Place;
 use crate::incident::{Beside, Incident, News, Part};
 use crate::ledger::hold;
 use crate::ledger::key::{CounterKey, HoldKey, IncidentId};
-use crate::ledger::protocol::{Claim, Denied, How, Limit, Occasion};
+use crate::ledger::protocol::{Claim, Denied, How, Occasion};
 use crate::ledger::record::{IncidentRecord, Status, Worker};
 use crate::ledger::{Claimed, Foreseen, Ledger, LedgerError};
+use crate::limit;
 use crate::look_again::look_again;
 use crate::observe::{Budget, check, observe, switch};
 use crate::observed::{Checks, Observation, Observed};
 use crate::plan::{NoSteps, Plan};
-use crate::policy::{Approval, Decision, Fallback, Policy, Response, Ruling};
+use crate::policy::{Decision, Policy, Response, Ruling};
 use crate::remediation::{Remediation, Route, route, told};
 use futures_util::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
@@ -163,7 +164,7 @@ async fn foresee(responder: &Responder, finding: &Finding) -> Foreseen {
     for Route { subject, remediation } in route(finding) {
         let Some(remediation) = remediation.filter(|_| is_looked_at(subject)) else { continue };
         holds.extend((remediation.settings)(&subject.kind).iter().map(|setting| HoldKey::of(&subject.at, setting)));
-        let limits = limits_of(policy, &subject.at.account, Some(remediation.name), now);
+        let limits = limit::of_account(policy, &subject.at.account, Some(remediation.name), now);
         counters.extend(limits.map(|limit| limit.counter.before(now)));
     }
     if holds.is_empty() && counters.is_empty() {
@@ -200,23 +201,28 @@ pub async fn claim(
 ) -> Ending {
     let now = clock::now();
     let Foreseen { seen, counted } = foreseen.into();
-    // What goes on is not counted again.
-    let is_counted = !seen.incident.as_ref().is_some_and(holds_something);
-    let limits = if is_counted { limits(responder, &incident, occasion, now) } else { Vec::new() };
+    let limits = match &responder.policy {
+        Ok(policy) => limit::of_incident(policy, &incident, now),
+        Err(_) => Vec::new(),
+    };
     let limits = match in_time(run, responder.ledger.left_of(limits, counted, now)).await {
         Ok(limits) => limits,
         Err(error) => return unrecorded(incident, &error),
     };
-    let claim = Claim { incident, by: run.worker.clone(), occasion, limits, now };
-    match in_time(run, responder.ledger.claim_seeing(&claim, seen)).await {
-        Ok(Claimed::Denied(Denied::OverLimit(counter))) => {
-            let incident = held_back(claim.incident, &counter);
-            let claim = Claim { incident, limits: Vec::new(), ..claim };
-            let answer = in_time(run, responder.ledger.claim(&claim)).await;
-            let ending = claimed(responder, run, answer, claim.incident).await;
-            with_others(responder, run, ending, &counter).await
+    let mut claim = Claim { incident, by: run.worker.clone(), occasion, limits, now };
+    let mut answer = in_time(run, responder.ledger.claim_seeing(&claim, seen)).await;
+    let mut first = None;
+    while let Ok(Claimed::Denied(Denied::OverLimit { counter, settings })) = &answer {
+        if !limit::hold_back(&mut claim.incident, counter, settings) {
+            break;
         }
-        answer => claimed(responder, run, answer, claim.incident).await,
+        first.get_or_insert_with(|| counter.clone());
+        answer = in_time(run, responder.ledger.claim(&claim)).await;
+    }
+    let ending = claimed(responder, run, answer, claim.incident).await;
+    match first {
+        Some(counter) => with_others(responder, run, ending, &counter).await,
+        None => ending,
     }
 }
 
@@ -230,10 +236,6 @@ async fn with_others(responder: &Responder, run: &Run, ending: Ending, counter: 
         story.is_one_of_many = asked.is_ok_and(|is_first| !is_first);
     }
     Ending::Tell(story)
-}
-
-fn holds_something(record: &IncidentRecord) -> bool {
-    !record.holds.is_empty()
 }
 
 /// A ledger that hangs must leave time for telling people so.
@@ -323,7 +325,7 @@ fn denied(why: Denied) -> Ending {
                 format!("another run is at this finding, or at a setting of it, or was just now: not before {until}");
             Ending::ComeAgain { why, until: Some(until) }
         }
-        Denied::OverLimit(counter) => Ending::come_again(format!("{counter} is at its limit")),
+        Denied::OverLimit { counter, .. } => Ending::come_again(format!("{counter} is at its limit")),
     }
 }
 
@@ -336,53 +338,6 @@ fn unrecorded(mut incident: Incident, error: &LedgerError) -> Ending {
     }
     incident.beside.failure = Some(why);
     Ending::Tell(Box::new(Story::unrecorded(incident)))
-}
-
-/// The counters that this containment counts for, if it is one.
-fn limits(responder: &Responder, incident: &Incident, occasion: Occasion, now: Timestamp) -> Vec<Limit> {
-    let Ok(policy) = &responder.policy else { return Vec::new() };
-    let approves = |decision: &Decision| match occasion {
-        Occasion::Approve { .. } => decision.response == Response::Approve,
-        Occasion::Expired => decision.approval.is_some_and(|it| it.fallback == Fallback::Contain),
-        Occasion::Delivery | Occasion::Verify | Occasion::Announce | Occasion::Asked => false,
-    };
-    let acts = |part: &&Part| part.decision.response == Response::Contain || approves(&part.decision);
-    let changes = |part: &&Part| part.plan.steps().any(|step| !step.change.is_already_so());
-    let contained = incident.parts.iter().filter(acts).filter(changes);
-    let of_part = |part: &Part| {
-        let (account, name) = (&part.plan.subject.at.account, part.plan.remediation.as_deref());
-        limits_of(policy, account, name, now).collect::<Vec<_>>()
-    };
-    let limits: BTreeMap<_, _> = contained.flat_map(of_part).map(|limit| (limit.counter.clone(), limit)).collect();
-    limits.into_values().collect()
-}
-
-/// The limits of an account for a remediation: of all that is contained there, and of what this one contains.
-fn limits_of(
-    policy: &Policy,
-    account: &AccountId,
-    remediation: Option<&str>,
-    now: Timestamp,
-) -> impl Iterator<Item = Limit> {
-    let limits = policy.limits();
-    let all = Limit { counter: CounterKey::at(account, None, now), at_most: limits.per_hour };
-    let own = remediation.map(|name| limits.of(name));
-    let own = own.map(|at_most| Limit { counter: CounterKey::at(account, remediation, now), at_most });
-    [all].into_iter().chain(own)
-}
-
-fn held_back(mut incident: Incident, counter: &CounterKey) -> Incident {
-    let of = counter.remediation.as_deref().unwrap_or("containments");
-    let why = format!("account {} had as many {of} in the last hour as the policy allows", counter.account);
-    for part in &mut incident.parts {
-        let decision = part.decision.clone();
-        let mut decision = decision.lowered_to(Response::Approve, why.clone());
-        // Nor by time: what is over the limit, a person decides.
-        decision.approval = decision.approval.map(|approval| Approval { fallback: Fallback::Abandon, ..approval });
-        part.decision = decision;
-    }
-    incident.news = Some(News::OverLimit { counter: counter.to_string() });
-    incident
 }
 
 /// Clients for a place, whose identity was asked: without that nothing is believed, and nothing is written.

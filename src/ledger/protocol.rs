@@ -6,14 +6,16 @@
 
 mod claim;
 mod finish;
+mod limit;
 mod merge;
 mod undo;
 
-pub use claim::{Claim, Decided, Denied, How, Limit, Occasion, claim};
+pub use claim::{Claim, Decided, Denied, How, Occasion, claim};
 pub use finish::{
     Finish, No, finish, gathered, held_by, over, postponed, put_down, put_off, reject, reopened, saying, still_unasked,
     told, touched_by, verified,
 };
+pub use limit::{Count, Limit};
 pub use undo::{Done, LetGo, NoUndo, begin_undo, finish_undo};
 
 use super::hold::Hold;
@@ -26,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Seen {
     pub incident: Option<IncidentRecord>,
     pub holds: BTreeMap<HoldKey, Hold>,
-    /// Counters that are at their limit.
+    /// Counters that cannot take what was to be added.
     pub full: BTreeSet<CounterKey>,
     /// It was read some time before: good enough to write on, since a write verifies it, and not to turn anybody away.
     pub is_early: bool,
@@ -59,6 +61,6 @@ impl Seen {
 pub struct Swap {
     pub incident: Option<IncidentRecord>,
     pub holds: Vec<Hold>,
-    /// Counters to raise by one, if they are below their limit.
-    pub counters: Vec<Limit>,
+    /// Counters to raise, if they stay within their limit.
+    pub counters: Vec<Count>,
 }

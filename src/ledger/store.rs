@@ -7,7 +7,7 @@ use super::error::{LedgerError, PASSING};
 use super::hold::Hold;
 use super::item::{self, Head, Item, Items};
 use super::key::{CounterKey, HoldKey, IncidentId};
-use super::protocol::{Limit, Seen, Swap};
+use super::protocol::{Count, Seen, Swap};
 use super::record::{IncidentRecord, random};
 use super::{Counted, Foreseen, Kept};
 use crate::cloud_error::{CloudError, Kind};
@@ -68,8 +68,8 @@ impl Store {
             fits(record)?;
             writes.extend(self.put(record)?);
         }
-        for limit in &swap.counters {
-            writes.push(self.count(limit, now)?);
+        for count in &swap.counters {
+            writes.push(self.count(count, now)?);
         }
         if writes.len() > MOST_ITEMS {
             let what = format!("{} items, and DynamoDB takes {MOST_ITEMS}", writes.len());
@@ -111,17 +111,17 @@ impl Store {
         puts.collect()
     }
 
-    fn count(&self, limit: &Limit, now: Timestamp) -> Result<TransactWriteItem, LedgerError> {
+    fn count(&self, count: &Count, now: Timestamp) -> Result<TransactWriteItem, LedgerError> {
         let update = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(item::key_of(&item::counter_key(&limit.counter), item::HEAD)))
-            .update_expression("ADD #n :one, #minute :one SET #expires = if_not_exists(#expires, :expires)")
-            .condition_expression("attribute_not_exists(#n) OR #n < :most")
+            .set_key(Some(item::key_of(&item::counter_key(&count.counter), item::HEAD)))
+            .update_expression("ADD #n :more, #minute :more SET #expires = if_not_exists(#expires, :expires)")
+            .condition_expression("attribute_not_exists(#n) OR #n <= :room")
             .expression_attribute_names("#n", item::COUNT)
             .expression_attribute_names("#minute", item::minute(now))
             .expression_attribute_names("#expires", item::EXPIRES)
-            .expression_attribute_values(":one", item::number(1))
-            .expression_attribute_values(":most", item::number(limit.at_most))
+            .expression_attribute_values(":more", item::number(count.more))
+            .expression_attribute_values(":room", item::number(count.at_most.saturating_sub(count.more)))
             .expression_attribute_values(":expires", item::counter_expires(now))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let update = update.build().map_err(|error| unreadable("dynamodb:UpdateItem", &error))?;
@@ -172,8 +172,8 @@ impl Store {
         // A record that we read before and that is gone now has expired, which takes months.
         let Some(there) = reason.item().filter(|item| !item.is_empty()) else { return Err(LedgerError::Contended) };
         let key = item::text_of(there, item::PARTITION);
-        if let Some(limit) = swap.counters.iter().find(|limit| item::counter_key(&limit.counter) == key) {
-            seen.full.insert(limit.counter.clone());
+        if let Some(count) = swap.counters.iter().find(|count| item::counter_key(&count.counter) == key) {
+            seen.full.insert(count.counter.clone());
         } else if key.starts_with(item::INCIDENT) {
             seen.incident = Some(self.whole(there).await?);
         } else {

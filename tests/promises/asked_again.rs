@@ -130,7 +130,7 @@ async fn what_is_beyond_the_limit_by_then_waits_for_that() {
     quell.cloud.forget_calls();
     quell.tick(70).await.ok();
     assert_eq!(quell.verdicts(), ["WAITING FOR APPROVAL"], "{}", quell.email());
-    assert!(quell.email().contains("as many containments in the last hour"), "{}", quell.email());
+    assert!(quell.email().contains("more containments within an hour"), "{}", quell.email());
     assert_eq!(quell.approve(KEY_ID, 2, 100).await["ok"]["verdict"], "contained", "{}", quell.email());
 }
 

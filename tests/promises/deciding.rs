@@ -217,7 +217,7 @@ async fn beyond_the_hours_limit_a_person_is_asked() {
     quell.cloud.forget_calls();
     let probe = "port_probe";
     assert_eq!(verdict(&quell.deliver(&read(probe)).await), "waiting-for-approval");
-    assert!(quell.email().contains("as many containments in the last hour as the policy allows"), "{}", quell.email());
+    assert!(quell.email().contains("more containments within an hour than the policy allows"), "{}", quell.email());
     let approved = quell.approve("f351532bafcc77f8c3301b51d22f8d61", 1, 10).await;
     assert_eq!(approved["ok"]["verdict"], "contained", "{approved}");
     // It is an hour from then, whenever the clock's hour turns.
@@ -290,7 +290,7 @@ async fn what_an_update_adds_beyond_the_limit_is_asked() {
     assert_eq!(verdict(&quell.handle(quell.event(&newer(&whole)), 10).await), "waiting-for-approval");
     assert_eq!(quell.told().len(), 1);
     assert!(
-        quell.email().contains("as many compromised-instance in the last hour as the policy allows"),
+        quell.email().contains("more compromised-instance within an hour than the policy allows"),
         "{}",
         quell.email()
     );
@@ -456,7 +456,7 @@ async fn each_remediation_has_a_limit_of_its_own_also_where_the_policy_names_non
     }
     quell.cloud.forget_calls();
     assert_eq!(contain(10).await, "waiting-for-approval");
-    let said = "as many compromised-access-key in the last hour as the policy allows";
+    let said = "more compromised-access-key within an hour than the policy allows";
     assert!(quell.email().contains(said), "{}", quell.email());
     let event = quell.event(&read("port_probe"));
     assert_eq!(verdict(&quell.handle(event, 400).await), "contained", "another remediation has its own");

@@ -1,15 +1,17 @@
 //! Beyond the hour's limit a person is asked, and a storm of findings is no storm of messages.
 
 use crate::cloud::{Fault, Message, Refusal, Rule, breakpoint};
-use crate::looking_after::{HOUR, KEY, KEY_ID, rule};
+use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, rule, without_the_instance};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
+use crate::story::{but, newer};
 use crate::taking_back::verdict;
 
 const PROBE: (&str, &str) = ("port_probe", "f351532bafcc77f8c3301b51d22f8d61");
 const SESSION: (&str, &str) = ("instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e");
 const MINER: (&str, &str) = ("instance_mines_bitcoin", "c218f816f3732196b9d69ecfe8a0f3e8");
 const OF_TWO: &str = "WAITING FOR APPROVAL: 2 findings beyond the hour's limit (account 111122223333)";
+const TOO_MANY: &str = "more containments within an hour than the policy allows";
 const MAYBE_KNOWN: &str = "You may have been told this before";
 
 /// One key is contained, which is all that the hour allows, and three findings wait: the first of them was told.
@@ -143,4 +145,38 @@ async fn what_may_have_gone_out_is_marked_whatever_came_after() {
     quell.tick(120).await.ok();
     let is_marked = |message: &Message| message.bodies["email"].contains(MAYBE_KNOWN);
     assert_eq!(quell.cloud.messages().iter().filter(|it| is_marked(it)).count(), 2, "{:?}", quell.told());
+}
+
+/// A finding that names several resources is as many containments.
+#[tokio::test]
+async fn each_resource_of_a_finding_counts() {
+    let limit = |per_hour: u32| format!("[limit]\nper_hour = {per_hour}\n{CONTAIN}");
+    let mut quell = Rehearsal::of(&limit(1)).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&but("attack_sequence", &[GROUP])).await), "waiting-for-approval");
+    assert!(quell.email().contains(TOO_MANY), "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    assert_eq!(quell.approve(GROUP_ID, 1, 10).await["ok"]["verdict"], "contained", "{}", quell.email());
+    quell.decide(&limit(2));
+    assert_eq!(verdict(&quell.deliver(&read(PROBE.0)).await), "waiting-for-approval", "{}", quell.email());
+    quell.decide(&limit(3));
+    assert_eq!(verdict(&quell.deliver(&read(SESSION.0)).await), "contained", "{}", quell.email());
+}
+
+#[tokio::test]
+async fn what_an_update_adds_to_what_is_held_counts_too() {
+    let quell = Rehearsal::of(&format!("[limit]\nper_hour = 1\n{CONTAIN}")).await;
+    let before = quell.cloud.world().await;
+    let whole = but("attack_sequence", &[GROUP]);
+    assert_eq!(verdict(&quell.handle(without_the_instance(&quell, &whole), 0).await), "contained");
+    let contained = quell.cloud.world().await;
+    quell.cloud.forget_calls();
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&whole)), 10).await), "partial", "{}", quell.email());
+    for says in [TOO_MANY, "The limit of the hour is reached", "\nAPPROVE OR REJECT\n"] {
+        assert!(quell.email().contains(says), "{says:?}: {}", quell.email());
+    }
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
+    assert_eq!(quell.approve(GROUP_ID, 1, 20).await["ok"]["verdict"], "contained", "{}", quell.email());
+    assert_eq!(quell.order_about("undo", GROUP_ID, 60).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }

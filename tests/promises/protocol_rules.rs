@@ -57,7 +57,7 @@ fn check(asked: &Claim, record: &IncidentRecord, expect: &str) {
         Decided::Denied(Denied::OtherPlan(_)) => "OtherPlan".to_owned(),
         Decided::Denied(Denied::Busy { .. }) => "Busy".to_owned(),
         Decided::Denied(Denied::Wait { .. }) => "Wait".to_owned(),
-        Decided::Denied(Denied::OverLimit(_)) => "OverLimit".to_owned(),
+        Decided::Denied(Denied::OverLimit { .. }) => "OverLimit".to_owned(),
         Decided::Unsure => "Unsure".to_owned(),
     };
     // What was read early may be written on, and turns nobody away.
@@ -269,7 +269,8 @@ fn a_full_counter_stops_a_new_containment_only() {
         |record: Option<IncidentRecord>| Seen { incident: record, full: [counter.clone()].into(), ..Seen::default() };
     let mut asked = ask(incident(Response::Contain, true, 1), Occasion::Delivery, 1);
     asked.limits = vec![Limit { counter: counter.clone(), at_most: 10 }];
-    assert_eq!(claim(&asked, &seen(None)), Decided::Denied(Denied::OverLimit(counter.clone())));
+    let settings = asked.incident.parts[0].keys().collect();
+    assert_eq!(claim(&asked, &seen(None)), Decided::Denied(Denied::OverLimit { counter: counter.clone(), settings }));
     assert!(won(&asked, &seen(Some(containing()))).is_some());
     asked.incident.parts[0].decision.response = Response::Approve;
     assert!(won(&asked, &seen(None)).is_some());

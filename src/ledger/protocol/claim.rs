@@ -4,6 +4,7 @@ use super::super::hold::Hold;
 use super::super::key::{CounterKey, HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
 use super::finish::note_asked;
+use super::limit::{Limit, begun, counts, is_counted};
 use super::merge::{
     added, approved, fresh, gives_way, has_ended, is_begun, is_newer, merged, renewed, resumed, shown_again, twin,
     updated, was_let_go, without,
@@ -26,7 +27,7 @@ pub struct Claim {
     pub incident: Incident,
     pub by: Worker,
     pub occasion: Occasion,
-    /// Counters that this containment counts for.
+    /// The limits of what is contained with it.
     pub limits: Vec<Limit>,
     pub now: Timestamp,
 }
@@ -46,13 +47,6 @@ pub enum Occasion {
     Expired,
     /// What could not be asked when a person was can be asked by now.
     Asked,
-}
-
-/// At most so many containments in what is left of the counter's hour.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
-    pub counter: CounterKey,
-    pub at_most: u32,
 }
 
 /// The claim's answer, as far as it can be given without writing.
@@ -91,18 +85,15 @@ pub enum How {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Denied {
     /// Another worker is at this incident: nothing to do here.
-    Busy {
-        until: Timestamp,
-    },
+    Busy { until: Timestamp },
     /// A setting is being given back at this moment: nothing is recorded yet, so come again.
-    Wait {
-        until: Timestamp,
-    },
+    Wait { until: Timestamp },
     /// Done already, and people know.
     Known(Box<IncidentRecord>),
     /// The approval is for a plan that is no longer the newest.
     OtherPlan(Box<IncidentRecord>),
-    OverLimit(CounterKey),
+    /// With the containment of these settings there would be more than the limit.
+    OverLimit { counter: CounterKey, settings: BTreeSet<HoldKey> },
 }
 
 /// Decides a claim on what was seen.
@@ -255,8 +246,6 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     };
     let IncidentRecord { id, holds: held, incident, .. } = &mut record;
     incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| narrow(part, claim, id, held, &holds));
-    // What a person approved is theirs to answer for, however much there was in the hour: it counts, and is not held back.
-    let by_a_person = matches!(claim.occasion, Occasion::Approve { .. });
     // What was tried and refused before is tried once more, and is nothing new.
     let known = seen.incident.as_ref().filter(|_| matches!(how, How::Resumed | How::Again));
     let going_on =
@@ -264,11 +253,16 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     let tried: BTreeSet<HoldKey> =
         going_on.filter(|part| part.decision.response == Response::Contain).flat_map(Part::keys).collect();
     let begins = wanted.iter().map(Placed::key).any(|key| !record.holds.contains(&key) && !tried.contains(&key));
-    let is_new = record.holds.is_empty() && begins;
-    let most = |limit: &Limit| Limit { at_most: if by_a_person { u32::MAX } else { limit.at_most }, ..limit.clone() };
-    let counters: Vec<Limit> = claim.limits.iter().filter(|_| is_new).map(most).collect();
-    if let Some(full) = counters.iter().find(|limit| limit.at_most == 0 || seen.full.contains(&limit.counter)) {
-        return denied(Denied::OverLimit(full.counter.clone()));
+    let begun = begun(&record, &tried);
+    let mut counters = counts(&claim.limits, &begun);
+    if matches!(claim.occasion, Occasion::Approve { .. }) {
+        // What a person approved is theirs to answer for, however much there was in the hour: it counts, and is not held back.
+        counters.iter_mut().for_each(|count| count.at_most = u32::MAX);
+    }
+    if let Some(full) = counters.iter().find(|count| count.is_beyond() || seen.full.contains(&count.counter)) {
+        let counter = full.counter.clone();
+        let settings = begun.iter().filter(|part| is_counted(&counter, part)).flat_map(|part| part.keys()).collect();
+        return denied(Denied::OverLimit { counter, settings });
     }
     // What is contained anew is not over yet.
     for part in &mut record.incident.parts {

@@ -9,7 +9,7 @@ use insta::{assert_json_snapshot, assert_snapshot};
 
 /// Two plans that wait beyond the limit, the graver one second.
 pub(super) fn two_that_wait() -> [Incident; 2] {
-    let why = "account 111122223333 had as many containments in the last hour as the policy allows";
+    let why = "account 111122223333 would have more containments within an hour than the policy allows";
     let waiting = |plan: Plan, n: char, severity: f64| {
         let mut incident = incident(vec![part(plan, Response::Contain, Vec::new())]);
         incident.parts[0].decision = incident.parts[0].decision.clone().lowered_to(Response::Approve, why);
@@ -37,7 +37,7 @@ fn the_message_of_all_that_waits_beyond_the_limit() {
       Finding: UnauthorizedAccess:IAMUser/TorIPCaller, severity high (8)
       GuardDuty says: "The API ListBuckets was invoked from a Tor exit node."
       - would: security groups of interface eni-0aa1: sg-0aa1 -> sg-0dead
-      - held back: account 111122223333 had as many containments in the last hour as the policy allows
+      - held back: account 111122223333 would have more containments within an hour than the policy allows
       Until 2026-11-22T03:00:00Z a person decides; without an answer Quell drops it and says so.
     quell approve 111122223333/eu-west-1/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb --plan 1
     quell reject 111122223333/eu-west-1/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
@@ -47,7 +47,7 @@ fn the_message_of_all_that_waits_beyond_the_limit() {
       Finding: UnauthorizedAccess:IAMUser/TorIPCaller, severity medium (5)
       GuardDuty says: "The API ListBuckets was invoked from a Tor exit node."
       - would: access key AKIAIOSFODNN7EXAMPLE of user ann: Active -> Inactive
-      - held back: account 111122223333 had as many containments in the last hour as the policy allows
+      - held back: account 111122223333 would have more containments within an hour than the policy allows
       Until 2026-11-22T03:00:00Z a person decides; without an answer Quell drops it and says so.
     quell approve 111122223333/eu-west-1/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa --plan 1
     quell reject 111122223333/eu-west-1/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
