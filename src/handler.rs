@@ -1,28 +1,27 @@
 //! One invocation, from event to answer.
 
+mod tick;
+
 use crate::aws::Clouds;
 use crate::clock;
-use crate::cloud_error::{CloudError, Kind};
+use crate::cloud_error::CloudError;
 use crate::command::{Obeyed, acted, obey};
 use crate::config::Config;
 use crate::finding::{Finding, ParseError};
 use crate::guard::Own;
-use crate::id::AccountId;
 use crate::incident::{Incident, News};
 use crate::ledger::key::IncidentId;
 use crate::ledger::record::{IncidentRecord, Status, Who, Worker};
 use crate::ledger::{Ledger, LedgerError};
-use crate::notify::sns::Unsent;
 use crate::notify::{self, sns};
 use crate::operator::wire::Order;
 use crate::request::{self, Request};
 use crate::respond::{Ending, Quiet, Responder, Run, Story, respond};
 use crate::sweep;
 use aws_config::SdkConfig;
-use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
@@ -44,6 +43,8 @@ pub struct Handler {
     responder: Responder,
     topic: String,
     linger: Duration,
+    /// When people were last told that the ledger cannot be asked, as far as this process knows.
+    said_no_ledger: Mutex<Option<Timestamp>>,
     /// The alias for orders that change something.
     operate: Option<String>,
 }
@@ -82,7 +83,8 @@ impl Handler {
         let own = Own { stack, arns: vec![topic.clone()], ..Own::default() };
         let clouds = Clouds::new(aws, account, member);
         let ledger = Ledger::new(clouds.dynamodb(), &table);
-        Self { responder: Responder { clouds, ledger, policy, kill_switch, own }, topic, linger, operate }
+        let responder = Responder { clouds, ledger, policy, kill_switch, own };
+        Self { responder, topic, linger, operate, said_no_ledger: Mutex::default() }
     }
 
     /// Answers an event before the invocation's deadline.
@@ -93,7 +95,7 @@ impl Handler {
         match request::read(event)? {
             // On the heap: each is a deep nest of calls, and the three of them side by side are not needed.
             Request::Finding(finding) => Box::pin(self.finding(*finding, invocation)).await,
-            Request::Tick => Box::pin(self.sweep(invocation)).await,
+            Request::Tick => Box::pin(self.tick(invocation)).await,
             Request::Order(order) => Ok(Box::pin(self.order(order, invocation)).await),
             Request::NoOrder(why) => Ok(json!({ "error": why })),
             Request::Other(what) => {
@@ -179,113 +181,6 @@ impl Handler {
         record.due.filter(|_| is_held && record.lease.is_none())
     }
 
-    /// Looks after what is due, one incident after the other, as long as there is time. One that fails does not keep
-    /// the others from their turn.
-    async fn sweep(&self, invocation: &Invocation) -> Result<Value, HandlerError> {
-        let (mut looked, mut failed, mut together, mut unasked) = (0, None, Vec::new(), Vec::new());
-        for id in sweep::due(&self.responder).await? {
-            let run = run(invocation, Who::Sweep);
-            // One that is begun without time would be told as a failure.
-            if invocation.deadline.saturating_duration_since(Instant::now()) < 2 * TELLING {
-                break;
-            }
-            looked += 1;
-            match self.look_after(&id, &run, invocation).await {
-                Ok(Some(Quiet::Gathered)) => together.push(id),
-                Ok(Some(Quiet::Unasked)) => unasked.push(id),
-                Ok(_) => {}
-                Err(why) => {
-                    error!(incident = %id, %why, "the sweep failed on an incident");
-                    failed = Some(why);
-                }
-            }
-        }
-        if let Err(why) = self.tell_together(&together, invocation).await {
-            failed = Some(why);
-        }
-        if let Err(why) = self.ask_again(&unasked, invocation).await {
-            failed = Some(why);
-        }
-        failed.map_or(Ok(json!({ "swept": looked })), Err)
-    }
-
-    /// Asks again what could not be asked. Where there is no answer once more, there is none for the others of that place.
-    async fn ask_again(&self, ids: &[IncidentId], invocation: &Invocation) -> Result<(), HandlerError> {
-        let (mut failed, mut silent) = (None, BTreeSet::new());
-        for id in ids {
-            if invocation.deadline.saturating_duration_since(Instant::now()) < 2 * TELLING {
-                break;
-            }
-            if silent.contains(&(&id.account, &id.region)) {
-                if let Err(why) = sweep::put_off(&self.responder, id).await {
-                    failed = Some(why.into());
-                }
-                continue;
-            }
-            let told = match sweep::ask_again(&self.responder, &run(invocation, Who::Sweep), id).await {
-                Ok(ending) => self.tell_of(ending, invocation).await,
-                Err(why) => Err(why.into()),
-            };
-            match told {
-                Ok(Some(Quiet::Unasked)) => drop(silent.insert((&id.account, &id.region))),
-                Ok(_) => {}
-                Err(why) => {
-                    error!(incident = %id, %why, "the sweep failed on an incident");
-                    failed = Some(why);
-                }
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    /// Tells of all that waits beyond the hour's limit, in one message for each account.
-    async fn tell_together(&self, ids: &[IncidentId], invocation: &Invocation) -> Result<(), HandlerError> {
-        let Responder { clouds, ledger, .. } = &self.responder;
-        let mut failed = None;
-        let mut accounts: BTreeMap<AccountId, Vec<(Incident, IncidentRecord)>> = BTreeMap::new();
-        let responder = &self.responder;
-        let taken = ids.iter().map(|id| async move { (id, gathered(responder, id, invocation).await) });
-        for (id, taken) in join_all(taken).await {
-            match taken {
-                Ok(Some(Story { incident, record: Some(record), .. })) => {
-                    accounts.entry(incident.finding.at.account.clone()).or_default().push((incident, record));
-                }
-                Ok(_) => {}
-                Err(why) => {
-                    error!(incident = %id, %why, "what waits beyond the limit could not be taken to be told");
-                    failed = Some(HandlerError::from(why));
-                }
-            }
-        }
-        let sns = clouds.sns(invocation.deadline);
-        for many in accounts.into_values() {
-            for some in many.chunks(notify::TOGETHER) {
-                let (incidents, records): (Vec<&Incident>, Vec<&IncidentRecord>) =
-                    some.iter().map(|(incident, record)| (incident, record)).unzip();
-                let told = sns::publish_together(&sns, &self.topic, &incidents).await;
-                let now = clock::now();
-                let written = records.into_iter().map(|record| async {
-                    match &told {
-                        Ok(()) => ledger.told(record, now).await,
-                        // It goes out with the next tick. Where it may have gone out, each says so by itself; where it will
-                        // not, there may be one that does.
-                        Err(Unsent { error, may_have_landed: false }) if error.kind == Kind::Transient => {
-                            ledger.gather(record, now).await
-                        }
-                        Err(_) => ledger.put_down(record, now).await,
-                    }
-                });
-                let written = join_all(written).await.into_iter().find_map(Result::err);
-                failed = told
-                    .err()
-                    .map(|unsent| HandlerError::from(unsent.error))
-                    .or(written.map(HandlerError::from))
-                    .or(failed);
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
     /// An operator waits for the answer, and is told what is wrong; nothing is tried again behind their back.
     async fn order(&self, order: Order, invocation: &Invocation) -> Value {
         let wrong = |why: String| json!({ "error": why });
@@ -365,14 +260,6 @@ impl Handler {
         }
         Ok(incident)
     }
-}
-
-async fn gathered(
-    responder: &Responder,
-    id: &IncidentId,
-    invocation: &Invocation,
-) -> Result<Option<Story>, LedgerError> {
-    sweep::gathered(responder, &run(invocation, Who::Sweep), id).await
 }
 
 /// A run of this invocation, with a lease of its own.

@@ -71,6 +71,12 @@ impl Ledger {
         Self { store: Store { client, table: table.to_owned() } }
     }
 
+    /// The table's name.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.store.table
+    }
+
     /// Reads what a claim will probably meet, so that it need not learn it by being refused: an incident that may be
     /// there, holds that may be, and counters.
     pub async fn foresee(

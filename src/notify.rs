@@ -1,8 +1,9 @@
 //! Every word that people read, rendered from the record of an incident and from nothing else.
 //!
-//! One message goes out for each finding, whatever became of it; what waits beyond an hour's limit shares one (`together`). SNS gives each subscriber its own form of it: people
-//! get text, chats get the schema that AWS's chat integration reads, everything else gets structured JSON. No text of a
-//! finding reaches any of them unescaped (`escape`), and no finding is so large that its message cannot be sent (`fit`).
+//! One message goes out for each finding, whatever became of it; what waits beyond an hour's limit shares one (`together`).
+//! SNS gives each subscriber its own form of it: people get text, chats get the schema that AWS's chat integration reads,
+//! everything else gets structured JSON. No text of a finding reaches any of them unescaped (`escape`), and no finding is so
+//! large that its message cannot be sent (`fit`).
 
 mod chat;
 mod escape;
@@ -11,6 +12,7 @@ mod fit;
 mod json;
 mod log;
 mod metric;
+mod no_ledger;
 pub mod sns;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ pub use chat::chat;
 pub use json::json;
 pub use log::log_lines;
 pub use metric::metrics;
+pub use no_ledger::{Whose, no_ledger};
 pub use text::text;
 pub use together::{TOGETHER, together};
 

@@ -22,11 +22,13 @@ pub enum Request {
     Other(String),
 }
 
-/// Reads an event: EventBridge's envelope, or the bare finding as an export or `GetFindings` gives it.
+/// Reads an event: EventBridge's envelope, or the bare finding as an export or `GetFindings` gives it; also in the record of
+/// an invocation that failed ("Capturing records of Lambda asynchronous invocations"), as the failed queue has it.
 ///
 /// # Errors
 /// Names the place in the JSON of a finding that cannot be used. Events that are no findings are no errors.
 pub fn read(event: Value) -> Result<Request, ParseError> {
+    let event = unpacked(event);
     if let Some(order) = event.get("quell") {
         return Ok(if order == "tick" { Request::Tick } else { order_of(event) });
     }
@@ -40,6 +42,15 @@ pub fn read(event: Value) -> Result<Request, ParseError> {
     }
     let finding = parse(envelope.detail).map_err(|error| error.within("detail"))?;
     Ok(Request::Finding(Box::new(finding)))
+}
+
+/// What Lambda was asked when it failed.
+fn unpacked(mut event: Value) -> Value {
+    let is_record = event.get("requestContext").is_some();
+    match event.get_mut("requestPayload").filter(|_| is_record) {
+        Some(payload) => payload.take(),
+        None => event,
+    }
 }
 
 fn order_of(event: Value) -> Request {
@@ -88,6 +99,17 @@ mod tests {
         check(envelope, "Recon:EC2/Portscan");
         check(json!({ "detail": finding() }), "Recon:EC2/Portscan");
         check(finding(), "Recon:EC2/Portscan");
+    }
+
+    #[test]
+    fn a_finding_is_known_in_the_record_of_its_failure() {
+        let record = |payload: Value| {
+            let context = json!({ "condition": "RetriesExhausted", "approximateInvokeCount": 3 });
+            json!({ "version": "1.0", "requestContext": context, "requestPayload": payload })
+        };
+        check(record(finding()), "Recon:EC2/Portscan");
+        check(record(json!({ "detail": finding() })), "Recon:EC2/Portscan");
+        check(record(json!({ "detail": {} })), "detail.type: missing");
     }
 
     #[test]

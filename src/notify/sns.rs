@@ -1,6 +1,6 @@
 //! The topic.
 
-use super::{Message, message, together};
+use super::{Message, Whose, message, no_ledger, together};
 use crate::cloud_error::{CloudError, Kind};
 use crate::incident::Incident;
 use aws_sdk_sns::Client;
@@ -39,6 +39,14 @@ pub async fn publish_together(sns: &Client, topic: &str, incidents: &[&Incident]
         [one] => send_or_repeat(sns, topic, |repeated| of_one(one, repeated)).await,
         many => send_or_repeat(sns, topic, |repeated| together(many, repeated)).await,
     }
+}
+
+/// Publishes that the ledger cannot be asked.
+///
+/// # Errors
+/// Why AWS did not take it.
+pub async fn publish_no_ledger(sns: &Client, topic: &str, whose: &Whose<'_>, why: &str) -> Result<(), CloudError> {
+    send_or_repeat(sns, topic, |repeated| no_ledger(whose, why, repeated)).await.map_err(|unsent| unsent.error)
 }
 
 fn of_one(incident: &Incident, repeated: bool) -> Message {

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The alias for orders that change something, as the template has it.
-const OPERATE: &str = "operate";
+/// The alias that the template gives the function for orders that change something.
+pub const OPERATE: &str = "operate";
 
 /// Gives an order, and waits for the answer.
 ///

@@ -19,6 +19,8 @@ pub enum Refusal {
     BadKey,
     /// The signature is not that of the key, or no longer good.
     BadSignature,
+    /// DynamoDB is writing one of the transaction's items for somebody else. moto never says so: it writes one after the other.
+    Conflict,
 }
 
 impl Refusal {
@@ -31,12 +33,18 @@ impl Refusal {
             Refusal::Unavailable => "unavailable",
             Refusal::BadKey => "bad key",
             Refusal::BadSignature => "bad signature",
+            Refusal::Conflict => "conflict",
         }
     }
 
     /// The answer that says so.
     pub fn answer(self, service: &str, protocol: Protocol) -> Response<Bytes> {
         let (status, code) = self.status_and_code(service, protocol);
+        if self == Refusal::Conflict {
+            let reasons = json!([{ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" }]);
+            let body = json!({ "__type": code, "Message": self.message(), "CancellationReasons": reasons });
+            return whole(status, code, "application/json", body.to_string());
+        }
         answer(protocol, status, code, self.message())
     }
 
@@ -68,6 +76,7 @@ impl Refusal {
             (Refusal::BadKey, RestXml) => (403, "InvalidAccessKeyId"),
             (Refusal::BadSignature, Json | RestJson) => (403, "InvalidSignatureException"),
             (Refusal::BadSignature, Query | RestXml) => (403, "SignatureDoesNotMatch"),
+            (Refusal::Conflict, _) => (400, "TransactionCanceledException"),
         }
     }
 
@@ -78,6 +87,7 @@ impl Refusal {
             Refusal::Failure => "The request processing has failed because of an unknown error",
             Refusal::Unavailable => "The service is unavailable, try again shortly",
             Refusal::BadKey => "The security token included in the request is invalid",
+            Refusal::Conflict => "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]",
             Refusal::BadSignature => "The request signature we calculated does not match the one that came",
         }
     }
@@ -103,6 +113,10 @@ pub fn answer(protocol: Protocol, status: u16, code: &str, message: &str) -> Res
             ("application/json", json!({"__type": code, "message": message}).to_string())
         }
     };
+    whole(status, code, kind, body)
+}
+
+fn whole(status: u16, code: &str, kind: &str, body: String) -> Response<Bytes> {
     Response::builder()
         .status(status)
         .header("content-type", kind)

@@ -86,7 +86,11 @@ impl Rehearsal {
 
     /// A new process handles an event, so many seconds from now: what it answers, or why it failed.
     pub async fn handle(&self, event: Value, later: i64) -> Result<Value, String> {
-        let handler = self.process().await;
+        self.handle_in(&self.process().await, event, later).await
+    }
+
+    /// The same in a process that may have handled others.
+    pub async fn handle_in(&self, handler: &Handler, event: Value, later: i64) -> Result<Value, String> {
         let deadline = Instant::now() + TIMEOUT + self.linger();
         let Self { function, alias, .. } = self;
         let function = format!("arn:aws:lambda:{REGION}:{}:function:{function}{alias}", self.cloud.account_id);

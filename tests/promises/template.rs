@@ -125,10 +125,25 @@ fn the_ledgers_table_is_the_one_that_the_code_expects_and_survives() {
 #[test]
 fn the_tick_is_one_that_the_code_understands() {
     let Templates { home, .. } = templates();
-    let tick = &home["QuellFunction"]["Properties"]["Events"]["Tick"]["Properties"];
-    assert_eq!(tick["Schedule"], "rate(1 minute)");
-    let event = serde_json::from_str(tick["Input"].as_str().unwrap()).unwrap();
+    let rule = &home["TickRule"]["Properties"];
+    assert_eq!(rule["ScheduleExpression"], "rate(1 minute)");
+    let target = &rule["Targets"][0];
+    let event = serde_json::from_str(target["Input"].as_str().unwrap()).unwrap();
     assert_eq!(quell::request::read(event).unwrap(), quell::request::Request::Tick);
+    // Where ticks are not tried again, nor land among the findings that failed.
+    assert_eq!(target["Arn"], json!({ "Ref": "TickAlias" }));
+    assert_eq!(home["TickPermission"]["Properties"]["FunctionName"], target["Arn"]);
+    let invoked = &home["TickInvokeConfig"]["Properties"];
+    assert_eq!(invoked["Qualifier"], home["TickAlias"]["Properties"]["Name"]);
+    assert_eq!((&invoked["MaximumRetryAttempts"], &invoked["DestinationConfig"]), (&json!(0), &Value::Null));
+}
+
+#[test]
+fn orders_that_change_something_have_one_alias_everywhere() {
+    let Templates { home, .. } = templates();
+    let alias = home["OperateAlias"]["Properties"]["Name"].clone();
+    assert_eq!(home["QuellFunction"]["Properties"]["Environment"]["Variables"]["QUELL_OPERATE"], alias);
+    assert_eq!(alias, quell::operator::OPERATE);
 }
 
 #[test]

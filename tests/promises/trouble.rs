@@ -1,8 +1,11 @@
 //! AWS refuses, throttles, hangs and loses answers: what is said stays true, and what can be contained is.
 
 use crate::cloud::{Account, Fault, Refusal, Rule, breakpoint};
-use crate::stage::{self, CONTAIN, Stage, know};
+use crate::looking_after::HOUR;
+use crate::rehearsal::Rehearsal;
+use crate::stage::{self, CONTAIN, Stage, know, read};
 use crate::story::{Story, but};
+use serde_json::json;
 use std::time::Duration;
 
 const KEY: &str = "access_key_used_from_tor";
@@ -317,4 +320,41 @@ async fn two_at_once_share_one_quarantine_group() {
         );
     }
     assert_eq!(groups[0], groups[1]);
+}
+
+/// Nobody looks after what is held then. A process tells it once an hour; whoever reads it is not woken each minute.
+#[tokio::test]
+async fn a_sweep_that_cannot_ask_the_ledger_tells_people_once_an_hour() {
+    const SAID: &str = "QUELL CANNOT READ ITS LEDGER (account 111122223333, eu-west-1)";
+    let quell = Rehearsal::of(CONTAIN).await;
+    quell.deliver(&read(KEY)).await.unwrap();
+    quell.cloud.forget_calls();
+    quell.cloud.inject(Rule::on("dynamodb:*", Fault::Refuse(Refusal::Denied)));
+    let process = quell.process().await;
+    let tick = async |later| quell.handle_in(&process, json!({ "quell": "tick" }), later).await;
+    for (later, told) in [(60, 1), (120, 1), (HOUR, 1), (HOUR + 60, 2), (HOUR + 120, 2)] {
+        assert!(tick(later).await.is_err_and(|why| why.contains("AccessDenied")), "{later}");
+        assert_eq!(quell.told(), vec![SAID; told], "{later}");
+    }
+    for says in ["Why:     the ledger cannot be reached: dynamodb:Query", "what an attacker opens again stays open", "aws dynamodb describe-table"] {
+        assert!(quell.email().contains(says), "{says:?}: {}", quell.email());
+    }
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    assert!(tick(HOUR + 180).await.is_ok());
+    assert_eq!(quell.told(), [""; 0]);
+}
+
+/// SNS is asked again in the next minute.
+#[tokio::test]
+async fn that_the_ledger_cannot_be_asked_is_told_until_it_is_heard() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    quell.cloud.inject(Rule::on("dynamodb:*", Fault::Refuse(Refusal::Throttled)));
+    quell.cloud.inject(Rule::on("sns:Publish", Fault::Refuse(Refusal::Throttled)).times(3));
+    let process = quell.process().await;
+    let tick = async |later| quell.handle_in(&process, json!({ "quell": "tick" }), later).await;
+    assert!(tick(60).await.is_err_and(|why| why.contains("people could not be told")));
+    assert_eq!(quell.told(), [""; 0]);
+    assert!(tick(120).await.is_err());
+    assert_eq!(quell.told().len(), 1);
 }

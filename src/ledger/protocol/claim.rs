@@ -4,7 +4,7 @@ use super::super::hold::Hold;
 use super::super::key::{CounterKey, HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
 use super::finish::note_asked;
-use super::limit::{Limit, begun, counts, is_counted};
+use super::limit::{Limit, begun, counts, is_counted, own};
 use super::merge::{
     added, approved, fresh, gives_way, has_ended, is_begun, is_newer, merged, renewed, resumed, shown_again, twin,
     updated, was_let_go, without,
@@ -261,7 +261,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     }
     if let Some(full) = counters.iter().find(|count| count.is_beyond() || seen.full.contains(&count.counter)) {
         let counter = full.counter.clone();
-        let settings = begun.iter().filter(|part| is_counted(&counter, part)).flat_map(|part| part.keys()).collect();
+        let settings = begun.iter().filter(|part| is_counted(&counter, part)).flat_map(|part| own(part)).collect();
         return denied(Denied::OverLimit { counter, settings });
     }
     // What is contained anew is not over yet.

@@ -4,6 +4,7 @@ use super::super::key::{CounterKey, HoldKey};
 use super::super::record::IncidentRecord;
 use super::merge::is_begun;
 use crate::incident::Part;
+use crate::setting::Setting;
 use std::collections::BTreeSet;
 
 /// At most so many containments in what is left of the counter's hour.
@@ -32,9 +33,15 @@ impl Count {
 /// The parts that are one containment more each: something of a resource is to change of which nothing is held, and nothing
 /// was tried before.
 pub(super) fn begun<'a>(record: &'a IncidentRecord, tried: &BTreeSet<HoldKey>) -> Vec<&'a Part> {
-    let is_new = |part: &&Part| part.keys().all(|key| !record.holds.contains(&key) && !tried.contains(&key));
+    let is_new = |part: &&Part| own(part).all(|key| !record.holds.contains(&key) && !tried.contains(&key));
     let changes = |part: &&Part| part.plan.steps().any(|step| !step.change.is_already_so());
     record.incident.parts.iter().filter(|part| is_begun(part)).filter(changes).filter(is_new).collect()
+}
+
+/// The settings of the resource itself. A quarantine group is shared by all of its VPC.
+pub(super) fn own(part: &Part) -> impl Iterator<Item = HoldKey> {
+    let steps = part.plan.steps().filter(|step| !matches!(step.change.setting, Setting::QuarantineGroup(_)));
+    steps.map(|step| HoldKey::of(&part.plan.subject.at, &step.change.setting))
 }
 
 /// Whether the counter counts a containment of that part.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::id::FindingId;
 use crate::ledger::record::Approval;
-use crate::notify::{chat, json, log_lines, message, metrics, together};
+use crate::notify::{Whose, chat, json, log_lines, message, metrics, no_ledger, together};
 use crate::policy::Fallback;
 use insta::{assert_json_snapshot, assert_snapshot};
 
@@ -20,6 +20,31 @@ pub(super) fn two_that_wait() -> [Incident; 2] {
         incident
     };
     [waiting(key_plan(), 'a', 5.0), waiting(instance_plan(&["eni-0aa1"]), 'b', 8.0)]
+}
+
+#[test]
+fn the_message_of_a_ledger_that_cannot_be_read() {
+    let function = "arn:aws:lambda:eu-west-1:111122223333:function:quell";
+    let whose = Whose { table: "quell-ledger", function };
+    let message = no_ledger(&whose, "dynamodb:Query: ThrottlingException: slow down", true);
+    assert_eq!(message.subject, "QUELL CANNOT READ ITS LEDGER (account 111122223333, eu-west-1)");
+    let body: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+    assert_snapshot!(body["email"].as_str().unwrap(), @r"
+    QUELL CANNOT READ ITS LEDGER (account 111122223333, eu-west-1)
+      News:    You may have been told this before; it is not known whether that message went out.
+      Why:     dynamodb:Query: ThrottlingException: slow down
+      Now:     Nothing that Quell holds is looked after: what an attacker opens again stays open, what was for a time is not given back, and what a crash left is not gone on with. What comes in is contained only where its claim can be written.
+      Act:     Yes, now. See whether the table is there, and whether the function's role may use it. Quell goes on by itself once it can; as long as it cannot, it says so about once an hour.
+
+    aws dynamodb describe-table --region eu-west-1 --table-name quell-ledger
+    ");
+    let machine: serde_json::Value = serde_json::from_str(body["default"].as_str().unwrap()).unwrap();
+    let said = ["schema", "verdict", "table"].map(|name| machine[name].as_str().unwrap().to_owned());
+    assert_eq!(said, ["quell.ledger.v1", "failed", "quell-ledger"]);
+    assert_eq!(machine["finding"]["account"], "111122223333");
+    let chat: serde_json::Value = serde_json::from_str(body["https"].as_str().unwrap()).unwrap();
+    assert_eq!((&chat["source"], &chat["content"]["textType"]), (&"custom".into(), &"client-markdown".into()));
+    assert!(chat["content"]["description"].as_str().unwrap().contains("ThrottlingException"), "{chat}");
 }
 
 #[test]
