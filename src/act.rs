@@ -52,7 +52,7 @@ async fn carry_out_part(
     Part { results, ..part.clone() }
 }
 
-/// Finds out for the message what containment did not wait for.
+/// Finds out for the message what containment did not wait for, also where the hour's limit has a person decide instead.
 pub async fn told_whole(
     responder: &Responder,
     until: Instant,
@@ -60,7 +60,7 @@ pub async fn told_whole(
     part: &mut Part,
     budget: &Budget,
 ) {
-    if part.results.is_empty() {
+    if part.results.is_empty() && part.verdict() != Verdict::WaitingForApproval {
         return;
     }
     // The account was reached a moment ago, or people are told that it was not.

@@ -17,6 +17,9 @@ pub const PERMISSIONS: &[&str] = &["sts:AssumeRole"];
 /// The longest that AWS lets a role session's name be.
 const SESSION_NAME: usize = 64;
 
+/// The most that one try to publish may take, so that a topic that hangs does not take a tick's whole time.
+const PUBLISHING: Duration = Duration::from_millis(2_500);
+
 /// How to reach accounts other than the function's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberRole {
@@ -106,7 +109,10 @@ impl Clouds {
     #[must_use]
     pub fn sns(&self, deadline: Instant) -> aws_sdk_sns::Client {
         let once = RetryConfig::disabled();
-        let config = self.base.to_builder().timeout_config(timeouts(deadline)).retry_config(once).build();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let attempt = (left / 4).clamp(Duration::from_millis(100), PUBLISHING);
+        let timeouts = timeouts(deadline).to_builder().operation_attempt_timeout(attempt).build();
+        let config = self.base.to_builder().timeout_config(timeouts).retry_config(once).build();
         aws_sdk_sns::Client::new(&config)
     }
 

@@ -29,7 +29,7 @@ pub mod wire;
 mod words;
 
 pub use cli::{Cli, Command, Common, Output};
-pub use function::OPERATE;
 pub use exit::{Exit, Failure};
+pub use function::OPERATE;
 pub use report::{Cell, Entry, Group, Report, Section, Tone};
 pub use screen::{Screen, end};

@@ -229,8 +229,8 @@ pub async fn claim(
 /// The first that waits beyond an hour's limit is told at once, and those that follow it together, by the next tick.
 async fn with_others(responder: &Responder, run: &Run, ending: Ending, counter: &CounterKey) -> Ending {
     let Ending::Tell(mut story) = ending else { return ending };
-    let only_waits = |record: &IncidentRecord| record.status == Status::Waiting && record.holds.is_empty();
-    if story.record.as_ref().is_some_and(only_waits) && !story.is_known {
+    // What else there is to say of a finding, the shared message does not.
+    if story.record.as_ref().is_some_and(IncidentRecord::only_waits) && !story.is_known {
         let asked = in_time(run, responder.ledger.is_first_beyond(counter, clock::now())).await;
         // In doubt it is told at once.
         story.is_one_of_many = asked.is_ok_and(|is_first| !is_first);

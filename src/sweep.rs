@@ -9,7 +9,7 @@ use crate::ledger::schedule::Due;
 use crate::ledger::{Claimed, LedgerError};
 use crate::plan::NoSteps;
 use crate::policy::{Fallback, Response};
-use crate::respond::{Ending, Quiet, Responder, Run, Story, claim, go_on, plan_after, plan_for, tell};
+use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, plan_after, plan_for, tell};
 use crate::undo::undo;
 
 /// How many incidents one sweep asks for: more than it has time for, so that those that fail each time, and stay the longest
@@ -33,8 +33,8 @@ pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Re
     // The index follows the table with a delay: only the record itself says what is due.
     let Some(due) = record.is_due(clock::now()) else { return Ok(Ending::Quiet(Quiet::Known)) };
     match due {
-        Due::Resume => Ok(resume(responder, run, record).await),
-        Due::Announce if record.gathered => Ok(Ending::Quiet(Quiet::Gathered)),
+        Due::Resume => written(resume(responder, run, record).await),
+        Due::Announce if record.is_told_with_others() => Ok(Ending::Quiet(Quiet::Gathered)),
         Due::Announce => take(responder, run, id, Occasion::Announce).await,
         Due::Verify => take(responder, run, id, Occasion::Verify).await,
         Due::FinishUndo => end(responder, run, id, None).await,
@@ -60,14 +60,20 @@ async fn end(
     Ok(undo(responder, run, id, keys.as_deref()).await?.unwrap_or(Ending::Quiet(Quiet::Busy)))
 }
 
-/// Takes an incident that waits to be told with others, so that nobody else tells it. None if somebody saw to it meanwhile.
+/// Takes an incident that waits to be told with others, so that nobody else tells it, and says whether people may know of
+/// it. None if somebody saw to it meanwhile.
 ///
 /// # Errors
 /// The ledger could not be asked.
-pub async fn gathered(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Option<Story>, LedgerError> {
+pub async fn gathered(
+    responder: &Responder,
+    run: &Run,
+    id: &IncidentId,
+) -> Result<Option<(IncidentRecord, bool)>, LedgerError> {
+    let is_new = responder.ledger.get(id).await?.gathered;
     match responder.ledger.take(id, &run.worker, Occasion::Announce, clock::now()).await? {
         Claimed::Won(record, How::Announce) if record.status == Status::Waiting && record.holds.is_empty() => {
-            Ok(Some(Story::of(*record)))
+            Ok(Some((*record, !is_new)))
         }
         // Somebody decided on it meanwhile, and could not tell: it is told by itself.
         Claimed::Won(record, _) => responder.ledger.put_down(&record, clock::now()).await.map(|_| None),
@@ -88,6 +94,18 @@ async fn resume(responder: &Responder, run: &Run, record: IncidentRecord) -> End
     claim(responder, run, incident, Occasion::Delivery, Seen::early(record)).await
 }
 
+/// Where the claim could not be written nothing was done, and the finding was told before, or is told once it can be: what
+/// people hear each hour is that the ledger cannot be used.
+fn written(ending: Ending) -> Result<Ending, LedgerError> {
+    let is_made = |part: &Part| !part.results.is_empty();
+    match ending {
+        Ending::Tell(story) if story.record.is_none() && !story.incident.parts.iter().any(is_made) => {
+            Err(LedgerError::Unwritten(story.incident.beside.failure.clone().unwrap_or_default()))
+        }
+        ending @ (Ending::Tell(_) | Ending::Quiet(_) | Ending::ComeAgain { .. }) => Ok(ending),
+    }
+}
+
 /// Nobody decided in time, and the rule says to contain then: what is there now is looked at first.
 async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Result<Ending, LedgerError> {
     let now = clock::now();
@@ -103,7 +121,7 @@ async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Re
     let by = "the policy, since nobody decided in time".to_owned();
     let acts = incident.parts.iter().any(by_time);
     incident.news = Some(if acts { News::Approved { by } } else { News::HeldBack });
-    Ok(claim(responder, run, incident, Occasion::Expired, Seen::early(record)).await)
+    written(claim(responder, run, incident, Occasion::Expired, Seen::early(record)).await)
 }
 
 /// GuardDuty or the kill switch could not be asked, so a person was. Where they answer now, the rule decides.
@@ -136,7 +154,7 @@ pub async fn ask_again(responder: &Responder, run: &Run, id: &IncidentId) -> Res
         |part: &Part| part.decision.response == Response::Contain && part.plan.no_steps.is_none() && was_unasked(part);
     let by = "the policy, since what could not be asked before could be now".to_owned();
     incident.news = Some(News::Approved { by }).filter(|_| incident.parts.iter().any(acts));
-    Ok(claim(responder, run, incident, Occasion::Asked, Seen::early(record)).await)
+    written(claim(responder, run, incident, Occasion::Asked, Seen::early(record)).await)
 }
 
 /// Puts off what is not asked now, since nobody answers.

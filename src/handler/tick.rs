@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 use std::sync::PoisonError;
 use std::time::Instant;
 use tracing::error;
@@ -34,8 +35,7 @@ impl Handler {
         let (mut looked, mut failed, mut together, mut unasked) = (0, None, Vec::new(), Vec::new());
         for id in due {
             let run = run(invocation, Who::Sweep);
-            // One that is begun without time would be told as a failure.
-            if invocation.deadline.saturating_duration_since(Instant::now()) < 2 * TELLING {
+            if !has_time(invocation) {
                 break;
             }
             looked += 1;
@@ -45,29 +45,33 @@ impl Handler {
                 Ok(_) => {}
                 Err(why) => {
                     error!(incident = %id, %why, "the sweep failed on an incident");
-                    failed = Some(why);
+                    failed = graver(failed, why);
                 }
             }
         }
         if let Err(why) = self.tell_together(&together, invocation).await {
-            failed = Some(why);
+            failed = graver(failed, why);
         }
         if let Err(why) = self.ask_again(&unasked, invocation).await {
-            failed = Some(why);
+            failed = graver(failed, why);
         }
-        failed.map_or(Ok(json!({ "swept": looked })), Err)
+        match failed {
+            None => Ok(json!({ "swept": looked })),
+            Some(HandlerError::Ledger(why)) if why.is_outage() => Err(self.tell_no_ledger(why, invocation).await),
+            Some(why) => Err(why),
+        }
     }
 
     /// Asks again what could not be asked. Where there is no answer once more, there is none for the others of that place.
     async fn ask_again(&self, ids: &[IncidentId], invocation: &Invocation) -> Result<(), HandlerError> {
         let (mut failed, mut silent) = (None, BTreeSet::new());
         for id in ids {
-            if invocation.deadline.saturating_duration_since(Instant::now()) < 2 * TELLING {
+            if !has_time(invocation) {
                 break;
             }
             if silent.contains(&(&id.account, &id.region)) {
                 if let Err(why) = sweep::put_off(&self.responder, id).await {
-                    failed = Some(why.into());
+                    failed = graver(failed, why.into());
                 }
                 continue;
             }
@@ -80,59 +84,86 @@ impl Handler {
                 Ok(_) => {}
                 Err(why) => {
                     error!(incident = %id, %why, "the sweep failed on an incident");
-                    failed = Some(why);
+                    failed = graver(failed, why);
                 }
             }
         }
         failed.map_or(Ok(()), Err)
     }
 
-    /// Tells of all that waits beyond the hour's limit, in one message for each account.
+    /// Tells of all that waits beyond the hour's limit, in one message for each account, or as many as there is time for.
     async fn tell_together(&self, ids: &[IncidentId], invocation: &Invocation) -> Result<(), HandlerError> {
-        let Responder { clouds, ledger, .. } = &self.responder;
-        let mut failed = None;
-        let mut accounts: BTreeMap<AccountId, Vec<(Incident, IncidentRecord)>> = BTreeMap::new();
-        let responder = &self.responder;
-        let taken = ids.iter().map(|id| async move { (id, gathered(responder, id, invocation).await) });
-        for (id, taken) in join_all(taken).await {
-            match taken {
-                Ok(Some(Story { incident, record: Some(record), .. })) => {
-                    accounts.entry(incident.finding.at.account.clone()).or_default().push((incident, record));
-                }
-                Ok(_) => {}
-                Err(why) => {
-                    error!(incident = %id, %why, "what waits beyond the limit could not be taken to be told");
-                    failed = Some(HandlerError::from(why));
-                }
-            }
+        let mut accounts: BTreeMap<&AccountId, Vec<&IncidentId>> = BTreeMap::new();
+        for id in ids {
+            accounts.entry(&id.account).or_default().push(id);
         }
-        let sns = clouds.sns(invocation.deadline);
-        for many in accounts.into_values() {
-            for some in many.chunks(notify::TOGETHER) {
-                let (incidents, records): (Vec<&Incident>, Vec<&IncidentRecord>) =
-                    some.iter().map(|(incident, record)| (incident, record)).unzip();
-                let told = sns::publish_together(&sns, &self.topic, &incidents).await;
-                let now = clock::now();
-                let written = records.into_iter().map(|record| async {
-                    match &told {
-                        Ok(()) => ledger.told(record, now).await,
-                        // It goes out with the next tick. Where it may have gone out, each says so by itself; where it will
-                        // not, there may be one that does.
-                        Err(Unsent { error, may_have_landed: false }) if error.kind == Kind::Transient => {
-                            ledger.gather(record, now).await
-                        }
-                        Err(_) => ledger.put_down(record, now).await,
-                    }
-                });
-                let written = join_all(written).await.into_iter().find_map(Result::err);
-                failed = told
-                    .err()
-                    .map(|unsent| HandlerError::from(unsent.error))
-                    .or(written.map(HandlerError::from))
-                    .or(failed);
+        let mut failed = None;
+        for some in accounts.values().flat_map(|all| all.chunks(notify::TOGETHER)) {
+            // What is taken without time to tell it would be told as something that people may know.
+            if !has_time(invocation) {
+                break;
+            }
+            if let Err(why) = self.tell_some_together(some, invocation).await {
+                failed = graver(failed, why);
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    async fn tell_some_together(&self, ids: &[&IncidentId], invocation: &Invocation) -> Result<(), HandlerError> {
+        let mut failed = None;
+        let mut taken = Vec::new();
+        let takes = ids.iter().map(|id| async {
+            let run = run(invocation, Who::Sweep);
+            sweep::gathered(&self.responder, &run, id).await
+        });
+        for (id, took) in ids.iter().zip(join_all(takes).await) {
+            match took {
+                Ok(took) => taken.extend(took),
+                Err(why) => {
+                    error!(incident = %id, %why, "what waits beyond the limit could not be taken to be told");
+                    failed = graver(failed, why.into());
+                }
+            }
+        }
+        let told = self.tell_taken(&taken, invocation).await;
+        let is_refused = told.as_ref().is_err_and(|unsent| unsent.error.kind != Kind::Transient);
+        if is_refused && taken.len() > 1 {
+            // One of them may be what SNS does not take.
+            for one in &taken {
+                let told = self.tell_taken(slice::from_ref(one), invocation).await;
+                if let Err(why) = self.note_told(slice::from_ref(one), told).await {
+                    failed = graver(failed, why);
+                }
+            }
+        } else if let Err(why) = self.note_told(&taken, told).await {
+            failed = graver(failed, why);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn tell_taken(&self, taken: &[(IncidentRecord, bool)], invocation: &Invocation) -> Result<(), Unsent> {
+        let stories: Vec<Story> = taken.iter().map(|(record, _)| Story::of(record.clone())).collect();
+        let incidents: Vec<&Incident> = stories.iter().map(|story| &story.incident).collect();
+        let is_known = taken.iter().any(|(_, is_known)| *is_known);
+        let sns = self.responder.clouds.sns(invocation.deadline);
+        sns::publish_together(&sns, &self.topic, &incidents, is_known).await
+    }
+
+    async fn note_told(&self, taken: &[(IncidentRecord, bool)], told: Result<(), Unsent>) -> Result<(), HandlerError> {
+        let (ledger, now) = (&self.responder.ledger, clock::now());
+        let told_of = &told;
+        let written = taken.iter().map(|(record, is_known)| async move {
+            match told_of {
+                Ok(()) => ledger.told(record, now).await,
+                // It goes out with the next tick, as what nobody has heard of.
+                Err(unsent) if !unsent.may_have_landed && !is_known => ledger.gather(record, now).await,
+                Err(_) => ledger.put_down(record, now).await,
+            }
+        });
+        let written = join_all(written).await.into_iter().find_map(Result::err);
+        told.map_err(|unsent| unsent.error)?;
+        written.map_or(Ok(()), |why| Err(why.into()))
     }
 
     /// Nothing is looked after without the ledger: people are told, not each minute. The error is the ledger's, or why people
@@ -155,10 +186,13 @@ impl Handler {
     }
 }
 
-async fn gathered(
-    responder: &Responder,
-    id: &IncidentId,
-    invocation: &Invocation,
-) -> Result<Option<Story>, LedgerError> {
-    sweep::gathered(responder, &run(invocation, Who::Sweep), id).await
+/// Whether there is time for one thing more. What is begun without would be told as a failure.
+fn has_time(invocation: &Invocation) -> bool {
+    invocation.deadline.saturating_duration_since(Instant::now()) >= 2 * TELLING
+}
+
+/// What a tick answers where several things failed: that the ledger cannot be used, before all else.
+fn graver(known: Option<HandlerError>, new: HandlerError) -> Option<HandlerError> {
+    let is_outage = |error: &HandlerError| matches!(error, HandlerError::Ledger(why) if why.is_outage());
+    known.filter(is_outage).or(Some(new))
 }

@@ -19,6 +19,9 @@ pub enum LedgerError {
     /// More than one transaction can hold: refused before anything was written.
     #[error("too much to record at once: {what}")]
     TooLarge { what: String },
+    /// Something was to go on, and its claim could not be written.
+    #[error("{0}")]
+    Unwritten(String),
     #[error("the ledger's record {key} cannot be read: {why}")]
     Unreadable { key: String, why: String },
 }
@@ -30,6 +33,12 @@ impl LedgerError {
         matches!(self, Self::Unknown(_) | Self::TooLarge { .. } | Self::Unreadable { .. })
     }
 
+    /// Whether the ledger as such is out of reach, and not one of its records.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Unwritten(_))
+    }
+
     /// Whether trying again may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -39,7 +48,11 @@ impl LedgerError {
                 Kind::Gone | Kind::Exists | Kind::Refused | Kind::Other => PASSING.contains(&error.code.as_str()),
             },
             Self::Contended => true,
-            Self::TakenOver(_) | Self::Unknown(_) | Self::TooLarge { .. } | Self::Unreadable { .. } => false,
+            Self::TakenOver(_)
+            | Self::Unknown(_)
+            | Self::TooLarge { .. }
+            | Self::Unwritten(_)
+            | Self::Unreadable { .. } => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::key::{HoldKey, IncidentId};
 use super::schema::Schema;
-use crate::incident::{Incident, Part, Verdict};
+use crate::incident::{Incident, News, Part, Verdict};
 use crate::policy::Fallback;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -272,6 +272,35 @@ impl IncidentRecord {
     #[must_use]
     pub fn is_unasked(&self) -> bool {
         self.status == Status::Waiting && self.incident.parts.iter().any(Part::is_unasked)
+    }
+
+    /// Whether all there is to say of it is what a person decides on.
+    #[must_use]
+    pub fn only_waits(&self) -> bool {
+        let waits = |part: &Part| {
+            let is_short = match part.verdict() {
+                Verdict::WaitingForApproval | Verdict::NothingToDo | Verdict::Gone => true,
+                Verdict::Told => part.plan.manual.is_empty(),
+                Verdict::NotContained
+                | Verdict::Partial
+                | Verdict::Failed
+                | Verdict::Refused
+                | Verdict::Planned
+                | Verdict::Contained
+                | Verdict::PartlyReleased
+                | Verdict::Released
+                | Verdict::Rejected => false,
+            };
+            is_short && part.plan.left_out.is_empty()
+        };
+        self.status == Status::Waiting && self.holds.is_empty() && self.incident.parts.iter().all(waits)
+    }
+
+    /// Whether the next tick tells it with others that wait beyond the hour's limit.
+    #[must_use]
+    pub fn is_told_with_others(&self) -> bool {
+        let is_beyond = matches!(self.incident.news, Some(News::OverLimit { .. }));
+        self.gathered || is_beyond && self.told.is_none() && self.only_waits()
     }
 
     /// When DynamoDB may delete the record: none but for what was contained and given back. What was only told, planned or

@@ -1,4 +1,4 @@
-//! What people are told where the minute's sweep cannot ask the ledger: nobody looks after what is held.
+//! What people are told where the minute's sweep cannot use the ledger: nobody looks after what is held.
 
 use super::escape::{ascii, code, markdown, sentence};
 use super::{Attribute, Message};
@@ -40,7 +40,7 @@ impl Whose<'_> {
     }
 
     fn headline(&self) -> String {
-        format!("QUELL CANNOT READ ITS LEDGER (account {}, {})", self.account(), self.region())
+        format!("QUELL CANNOT USE ITS LEDGER (account {}, {})", self.account(), self.region())
     }
 
     fn command(&self) -> String {

@@ -10,7 +10,8 @@ use tokio::time::sleep;
 
 pub const PERMISSIONS: &[&str] = &["sns:Publish"];
 
-/// The waits between tries; the client's timeout of one attempt leaves time for as many and one more.
+/// The waits between tries. The client's timeout of one attempt leaves time for as many and one more, and for writing down
+/// what came of it.
 const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
 /// Publishes to the topic what became of an incident. A topic takes the same message twice for two: where it is not known
@@ -29,15 +30,16 @@ pub struct Unsent {
     pub may_have_landed: bool,
 }
 
-/// Publishes in one message what waits beyond the hour's limit; of a single one, its own.
+/// Publishes in one message what waits beyond the hour's limit; of a single one, its own. `known` if people may have been
+/// told of some.
 ///
 /// # Errors
 /// Why AWS did not take it.
-pub async fn publish_together(sns: &Client, topic: &str, incidents: &[&Incident]) -> Result<(), Unsent> {
+pub async fn publish_together(sns: &Client, topic: &str, incidents: &[&Incident], known: bool) -> Result<(), Unsent> {
     match incidents {
         [] => Ok(()),
-        [one] => send_or_repeat(sns, topic, |repeated| of_one(one, repeated)).await,
-        many => send_or_repeat(sns, topic, |repeated| together(many, repeated)).await,
+        [one] => send_or_repeat(sns, topic, |repeated| of_one(one, known || repeated)).await,
+        many => send_or_repeat(sns, topic, |repeated| together(many, known || repeated)).await,
     }
 }
 

@@ -5,7 +5,7 @@ use super::escape::{ascii, code, defanged, markdown, quoted, sentence};
 use super::facts::{Row, rows};
 use super::{Attribute, BESIDE_THE_BODY, LARGEST, Message, fit, remediations, words};
 use crate::finding::Finding;
-use crate::incident::Incident;
+use crate::incident::{Incident, Part, Verdict};
 use crate::ledger::key::IncidentId;
 use crate::plan::Plan;
 use serde_json::{Value, json};
@@ -63,17 +63,16 @@ fn email(incidents: &[&Incident], repeated: bool) -> String {
 fn one(number: usize, incident: &Incident) -> Vec<String> {
     let finding = &incident.finding;
     let id = IncidentId::of(finding);
-    let parts: Vec<_> = incident.parts.iter().collect();
     let mut lines = vec![
         format!("{number}. {}", words::headline(incident)),
         format!("  Finding: {}, severity {}", words::kind(&finding.kind), words::severity(finding)),
         format!("  GuardDuty says: {}", quoted(&finding.title, LINE)),
     ];
     let would = |row: &Row| vec![format!("  - would: {}", defanged(&row.change.to_string(), LINE))];
-    lines.extend(fit::lines(&rows(&parts, false), 2_000, would));
-    let why: BTreeSet<&String> = incident.parts.iter().flat_map(|part| &part.decision.lowered).collect();
+    lines.extend(fit::lines(&rows(&waiting(incident), false), 2_000, would));
+    let why: BTreeSet<&String> = waiting(incident).into_iter().flat_map(|part| &part.decision.lowered).collect();
     lines.extend(fit::lines(&Vec::from_iter(why), 800, |why| vec![format!("  - held back: {}", sentence(why, LINE))]));
-    let stops: Vec<String> = incident.parts.iter().flat_map(|part| part.plan.blast.sentences()).collect();
+    let stops: Vec<String> = waiting(incident).iter().flat_map(|part| part.plan.blast.sentences()).collect();
     lines.extend(fit::lines(&stops, 800, |stops| vec![format!("  - what else stops: {}", sentence(stops, LINE))]));
     match &incident.beside.approval {
         Some(approval) => {
@@ -90,10 +89,15 @@ fn one(number: usize, incident: &Incident) -> Vec<String> {
     lines
 }
 
+/// The parts that somebody decides on.
+fn waiting(incident: &Incident) -> Vec<&Part> {
+    incident.parts.iter().filter(|part| part.verdict() == Verdict::WaitingForApproval).collect()
+}
+
 fn structured(incidents: &[&Incident], repeated: bool) -> Value {
     let one = |incident: &&Incident| {
         let finding = &incident.finding;
-        let steps: Vec<_> = incident.parts.iter().flat_map(|part| Plan::steps(&part.plan)).collect();
+        let steps: Vec<_> = waiting(incident).into_iter().flat_map(|part| Plan::steps(&part.plan)).collect();
         let (changes, changes_left_out) =
             fit::values(&steps, 1_500, |step| fit::text(&step.change.to_string(), LINE).into());
         json!({

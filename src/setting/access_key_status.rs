@@ -1,5 +1,6 @@
 //! Whether a long-term key of an IAM user works.
 
+use super::rules::option;
 use super::{Adjust, Requests, Writing, Written, wrong_value};
 use crate::aws::Cloud;
 use crate::change::{Change, KeyStatus, Value};
@@ -72,7 +73,8 @@ impl Adjust for AccessKeyStatus {
     fn commands(&self, change: &Change) -> Vec<String> {
         let Value::Status(status) = &change.to else { return Vec::new() };
         let Self { user, key } = self;
-        vec![format!("aws iam update-access-key --user-name {user} --access-key-id {key} --status {status:?}")]
+        let user = option("user-name", user.as_str());
+        vec![format!("aws iam update-access-key {user} --access-key-id {key} --status {status:?}")]
     }
 }
 

@@ -1,6 +1,6 @@
 //! A policy of ours, written into a user or a role.
 
-use super::rules::shell_word;
+use super::rules::{option, shell_word};
 use super::{Adjust, Requests, Writing, Written, wrong_value};
 use crate::aws::Cloud;
 use crate::change::{Change, Value};
@@ -80,7 +80,7 @@ impl Adjust for InlinePolicy {
             Principal::User(user) => ("user", user.as_str()),
             Principal::Role(role) => ("role", role.as_str()),
         };
-        let target = format!("--{kind}-name {principal} --policy-name {}", self.name);
+        let target = format!("{} --policy-name {}", option(&format!("{kind}-name"), principal), self.name);
         match &change.to {
             Value::Document(document) => {
                 let document = shell_word(&document.on_one_line());

@@ -155,6 +155,12 @@ pub fn plain_word(text: &str) -> String {
     if is_plain && !text.is_empty() { text.to_owned() } else { shell_word(text) }
 }
 
+/// An option with its value. AWS lets names begin with what a command line takes for an option, or a shell for a command.
+pub fn option(name: &str, value: &str) -> String {
+    let between = if value.starts_with(['-', '=']) { '=' } else { ' ' };
+    format!("--{name}{between}{value}")
+}
+
 /// A word for a shell: quoted whatever it holds.
 #[must_use]
 pub fn shell_word(text: &str) -> String {

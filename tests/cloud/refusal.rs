@@ -87,7 +87,9 @@ impl Refusal {
             Refusal::Failure => "The request processing has failed because of an unknown error",
             Refusal::Unavailable => "The service is unavailable, try again shortly",
             Refusal::BadKey => "The security token included in the request is invalid",
-            Refusal::Conflict => "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]",
+            Refusal::Conflict => {
+                "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]"
+            }
             Refusal::BadSignature => "The request signature we calculated does not match the one that came",
         }
     }

@@ -238,6 +238,7 @@ impl Sweep {
                 Mishap::Throttled => rule(Fault::Refuse(Refusal::Throttled)).nth(place.nth),
                 Mishap::Unavailable => rule(Fault::Refuse(Refusal::Unavailable)).nth(place.nth).times(EVERY_TRY),
                 Mishap::Denied => rule(Fault::Refuse(Refusal::Denied)).nth(place.nth),
+                Mishap::Conflict => rule(Fault::Refuse(Refusal::Conflict)).nth(place.nth).times(EVERY_TRY),
                 Mishap::StaleReads => rule(Fault::Stale(Duration::from_secs(2))),
                 Mishap::KilledBefore | Mishap::KilledAfter => return false,
             });

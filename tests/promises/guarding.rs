@@ -4,9 +4,10 @@ use crate::attacker::Attacker;
 use crate::cloud::{Fault, Refusal, Rule, breakpoint};
 use crate::crash::scene;
 use crate::looking_after::{HOUR, KEY_ID};
+use crate::one_group::probe_of;
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
-use crate::story::works;
+use crate::story::{but, works};
 use crate::taking_back::verdict;
 use serde_json::{Value, json};
 
@@ -95,7 +96,7 @@ async fn what_the_policy_protects_is_left_and_its_owner_named() {
     let protect = |what: &str| {
         format!("{CONTAIN}[[protect]]\n{what}\nowner = 'payroll@example.com'\nreason = 'wages are paid with it'\n")
     };
-    for what in ["arns = ['arn:aws:iam::*:user/ann']", "tags = { Team = 'payments' }"] {
+    for what in ["arns = ['arn:aws:iam::*:user/ann']", "tags = { Team = 'payments' }", "paths = ['/']"] {
         let quell = Rehearsal::of(&protect(what)).await;
         let event = quell.event(&read(KEY));
         let tags = [("UserName", "ann"), ("Tags.member.1.Key", "Team"), ("Tags.member.1.Value", "payments")];
@@ -110,6 +111,68 @@ async fn what_the_policy_protects_is_left_and_its_owner_named() {
     let quell = Rehearsal::of(&protect("arns = ['arn:aws:iam::*:user/ann']\nuntil = 2026-01-31")).await;
     assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
     assert!(quell.email().contains("The protection of user ann by payroll@example[.]com ended"), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn an_account_is_protected_as_a_whole() {
+    let mut quell = Rehearsal::of(CONTAIN).await;
+    let (own, member) = (quell.cloud.account_id.clone(), quell.cloud.member_id.clone());
+    let protect = |account: &str| {
+        format!(
+            "{CONTAIN}[[protect]]\naccounts = ['{account}']\nowner = 'ops@example.com'\nreason = 'it bills us all'\n"
+        )
+    };
+    quell.decide(&protect(&own));
+    for (event, thing) in [(KEY, "user ann"), ("instance_mines_bitcoin", "instance i-0c1b2c3d4e5f60718")] {
+        let says = format!("{thing} is protected (ops@example[.]com): it bills us all");
+        check(&quell, quell.event(&read(event)), "refused", &[&says]).await;
+    }
+    quell.decide(&protect(&member));
+    assert_eq!(verdict(&quell.deliver(&read("port_probe")).await), "contained", "{}", quell.email());
+}
+
+#[tokio::test]
+async fn roles_that_only_aws_changes_are_left() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let says = "role AWSReservedSSO_AdministratorAccess_0123456789abcdef belongs to IAM Identity Center: it is changed only \
+                there";
+    check(&quell, quell.event(&read("sso_role_session_anomalous")), "refused", &[says]).await;
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    let role = iam.call("GetRole", &[("RoleName", "AWSServiceRoleForECS")]).await["Role"]["RoleId"].clone();
+    let linked = read("instance_credentials_used_outside_aws").replace("web-server", "AWSServiceRoleForECS");
+    let linked = quell.account.localise(&linked);
+    let linked = linked.replace(&quell.account.real("AROADBQP57FF2AEXAMPLE"), role.as_str().unwrap_or_default());
+    let says = "role AWSServiceRoleForECS is service-linked: only the AWS service itself can change it";
+    check(&quell, quell.event(&linked), "refused", &[says]).await;
+}
+
+#[tokio::test]
+async fn what_the_rule_leaves_out_is_planned_and_said() {
+    let quell = Rehearsal::of(&CONTAIN.replace("response", "remediations = ['exposed-port']\nresponse")).await;
+    let says = "held back to plan: the policy's rule does not use compromised-access-key";
+    check(&quell, quell.event(&read(KEY)), "planned", &[says, "aws iam update-access-key --user-name ann"]).await;
+    assert_eq!(verdict(&quell.deliver(&read("port_probe")).await), "contained", "{}", quell.email());
+}
+
+#[tokio::test]
+async fn a_finding_that_contradicts_itself_is_left_to_a_person() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let target = but("instance_mines_bitcoin", &[("\"resourceRole\": \"ACTOR\"", "\"resourceRole\": \"TARGET\"")]);
+    let says = "held back to approve: the finding calls the instance a target, its type says that the instance acts";
+    check(&quell, quell.event(&target), "waiting-for-approval", &[says]).await;
+}
+
+/// Who has the role beside the session keeps it; people who think of the role know who.
+#[tokio::test]
+async fn the_other_instances_on_a_role_are_named() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let spare = [("InstanceId", quell.account.real("i-0b1b2c3d4e5f60718")), ("IamInstanceProfile.Name", "web-server")];
+    ec2.call("AssociateIamInstanceProfile", &spare).await;
+    let event = quell.event(&read("instance_credentials_used_outside_aws"));
+    assert_eq!(verdict(&quell.handle(event, 0).await), "contained", "{}", quell.email());
+    let says = "Other instances in eu-west-1 that have role web-server keep it: i-0b1b2c3d4e5f60718.";
+    assert!(quell.email().contains(says), "{}", quell.email());
 }
 
 /// What is changed for an instance, and not the instance itself.
@@ -239,6 +302,14 @@ async fn what_else_would_stop_is_shown_and_more_than_the_rule_allows_is_asked() 
     let end = quell.handle(event, 0).await;
     assert!(quell.email().contains("\nWHAT ELSE STOPS\n"), "{}", quell.email());
     assert_eq!(verdict(&end), "contained", "{}", quell.email());
+    // Two instances share a group, and an auto-scaling group would replace the one that is isolated.
+    let batch = probe_of("22", "0b5e8e95fc4de1f034e96967422b76b5");
+    check(&quell, quell.event(&batch), "waiting-for-approval", &["1 other thing would stop"]).await;
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let host = quell.account.real("i-0c1b2c3d4e5f60718");
+    let tag = [("ResourceId.1", host), ("Tag.1.Key", "aws:autoscaling:groupName"), ("Tag.1.Value", "batch-fleet")];
+    ec2.call("CreateTags", &tag).await;
+    check(&quell, quell.event(&read("instance_mines_bitcoin")), "waiting-for-approval", &["batch-fleet"]).await;
     let event = quell.event(&read(KEY));
     check(&quell, event, "waiting-for-approval", &["other thing would stop, the rule allows 0 without a person"]).await;
 }

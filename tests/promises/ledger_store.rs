@@ -7,7 +7,7 @@
     reason = "a test that panics has said what it has to say"
 )]
 
-use crate::cloud::{Cloud, REGION};
+use crate::cloud::{Cloud, Fault, REGION, Refusal, Rule};
 use crate::protocol_model::world::{finding, id, planned, value};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::{SignedDuration, Timestamp};
 use quell::change::{Change, GroupRef, Value};
-use quell::id::{InterfaceId, VpcId};
+use quell::id::{FindingId, InterfaceId, VpcId};
 use quell::incident::{Incident, News, Outcome, StepResult};
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
 use quell::ledger::key::CounterKey;
@@ -243,6 +243,26 @@ async fn a_limit_lets_only_so_many_through_in_an_hour() {
     again.limits = vec![Limit { counter, at_most: 3 }];
     let answer = ledger.claim(&again).await.unwrap();
     assert!(matches!(answer, Claimed::Won(_, How::Resumed)), "going on is not counted again: {answer:?}");
+}
+
+/// DynamoDB refuses to write an item that somebody else is writing, and all of these write one counter.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_findings_at_once_no_more_than_the_limit_get_through() {
+    let (cloud, ledger, _) = ledger().await;
+    cloud.inject(Rule::on("dynamodb:TransactWriteItems", Fault::Refuse(Refusal::Conflict)).times(40));
+    let counter = CounterKey::at(&id(0).account, None, now());
+    let claims = (0..30_u32).map(|n| {
+        let (ledger, by) = (ledger.clone(), worker(&format!("request-{n}"), now()));
+        let mut claim = delivery(0, true, &by);
+        claim.incident.finding.id = FindingId::try_from(format!("{n:032x}")).unwrap();
+        claim.limits = vec![Limit { counter: counter.clone(), at_most: 10 }];
+        tokio::spawn(async move { ledger.claim(&claim).await.unwrap() })
+    });
+    let answers = futures_util::future::join_all(claims).await;
+    let answers: Vec<Claimed> = answers.into_iter().map(Result::unwrap).collect();
+    let won = answers.iter().filter(|answer| matches!(answer, Claimed::Won(_, How::Fresh))).count();
+    let over = answers.iter().filter(|answer| matches!(answer, Claimed::Denied(Denied::OverLimit { .. }))).count();
+    assert_eq!((won, over), (10, 20), "{answers:?}");
 }
 
 /// Items as this release writes them: the names of their attributes, too, are for ever.

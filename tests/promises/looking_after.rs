@@ -8,6 +8,7 @@ use crate::stage::{CONTAIN, read};
 use crate::story::newer;
 use crate::taking_back::verdict;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub const KEY: &str = "access_key_used_from_tor";
@@ -111,6 +112,9 @@ async fn fifty_deliveries_at_once_are_one_containment_and_one_message() {
     let quell = Rehearsal::of(CONTAIN).await;
     let before = quell.cloud.world().await;
     let event = quell.event(&read(KEY));
+    // DynamoDB also refuses what gets in the way of another write, which moto never does.
+    let conflict = Fault::Refuse(Refusal::Conflict);
+    quell.cloud.inject(Rule::on("dynamodb:TransactWriteItems", conflict).times(60));
     let all = (0..50).map(|_| quell.handle(event.clone(), 0));
     let ends = futures_util::future::join_all(all).await;
     let contained = ends.iter().filter(|end| verdict(end) == "contained").count();
@@ -127,9 +131,21 @@ async fn a_finding_that_the_administrator_and_the_member_send_is_handled_once() 
     let administrators = quell.event(&read("member_account_access_key"));
     let mut members = administrators.clone();
     members["account"] = members["detail"]["accountId"].clone();
-    assert_ne!(members, administrators);
-    assert_eq!(verdict(&quell.handle(administrators, 0).await), "contained");
-    assert_eq!(verdict(&quell.handle(members, 1).await), "known");
+    // Each has a detector of its own, and the ARN names it.
+    let other = "0f0e0d0c0b0a09080706050403020100";
+    let detector = members["detail"]["service"]["detectorId"].as_str().unwrap().to_owned();
+    members["detail"]["service"]["detectorId"] = json!(other);
+    members["detail"]["arn"] = json!(members["detail"]["arn"].as_str().unwrap().replace(&detector, other));
+    assert_ne!(members["detail"]["arn"], administrators["detail"]["arn"]);
+    let (one, two) = futures_util::join!(quell.handle(administrators.clone(), 0), quell.handle(members.clone(), 0));
+    let ends = BTreeSet::from([verdict(&one), verdict(&two)]);
+    assert!(
+        ends == BTreeSet::from(["busy", "contained"]) || ends == BTreeSet::from(["contained", "known"]),
+        "{ends:?}"
+    );
+    for again in [administrators, members] {
+        assert_eq!(verdict(&quell.handle(again, 5).await), "known");
+    }
     assert_eq!(quell.verdicts(), ["CONTAINED"]);
 }
 

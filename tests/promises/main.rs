@@ -28,6 +28,7 @@ mod reach;
 mod records;
 mod rehearsal;
 mod rounds;
+mod said_no;
 mod stage;
 mod story;
 mod taking_back;

@@ -1,11 +1,14 @@
 //! Beyond the hour's limit a person is asked, and a storm of findings is no storm of messages.
 
 use crate::cloud::{Fault, Message, Refusal, Rule, breakpoint};
+use crate::guarding::balanced;
 use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, rule, without_the_instance};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
 use crate::taking_back::verdict;
+use serde_json::{Value, json};
+use std::time::Duration;
 
 const PROBE: (&str, &str) = ("port_probe", "f351532bafcc77f8c3301b51d22f8d61");
 const SESSION: (&str, &str) = ("instance_credentials_used_outside_aws", "c6c9af66c89db32765c152270257a69e");
@@ -81,13 +84,14 @@ async fn a_sweep_that_dies_after_the_message_repeats_it_and_says_so() {
         let (pause, reached) = breakpoint();
         let fault = if is_told { Fault::PauseAfter(pause) } else { Fault::PauseBefore(pause) };
         quell.cloud.inject(Rule::on("sns:Publish", fault));
-        assert!(quell.handle_until(serde_json::json!({ "quell": "tick" }), 60, reached).await);
+        assert!(quell.handle_until(json!({ "quell": "tick" }), 60, reached).await);
         quell.cloud.heal();
         quell.cloud.forget_calls();
         quell.tick(120).await.ok();
         let is_marked = |message: &Message| message.bodies["email"].contains(MAYBE_KNOWN);
         let (marked, others): (Vec<_>, Vec<_>) = quell.cloud.messages().into_iter().partition(is_marked);
-        assert_eq!(marked.len(), 2, "{:?}", quell.told());
+        assert_eq!(marked.len(), 1, "{:?}", quell.told());
+        assert_eq!(marked[0].subject.as_deref().map(|it| quell.account.delocalise(it)), Some(OF_TWO.to_owned()));
         assert!(others.len() <= 1, "only the one that went out before: {:?}", quell.told());
     }
 }
@@ -103,6 +107,42 @@ async fn what_could_not_be_told_is_told_by_the_next_sweep() {
     quell.tick(120).await.ok();
     assert_eq!(quell.told(), [OF_TWO]);
     assert!(!quell.email().contains(MAYBE_KNOWN), "{}", quell.email());
+}
+
+/// SNS takes the message, and never answers; each tick would end there.
+#[tokio::test]
+async fn a_topic_that_hangs_makes_no_storm_of_messages_and_keeps_nothing_from_its_turn() {
+    let quell = storm().await;
+    quell.cloud.inject(Rule::on("sns:Publish", Fault::Delay(Duration::from_mins(2))));
+    let failed = quell.tick(60).await;
+    assert!(failed.is_err_and(|why| why.contains("people could not be told")));
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(120).await.ok();
+    assert_eq!(quell.told(), [OF_TWO]);
+    assert!(quell.email().contains(MAYBE_KNOWN), "{}", quell.email());
+}
+
+/// What else there is to say of a finding is not in the message of many: here that an instance may not be read.
+#[tokio::test]
+async fn what_there_is_more_to_say_of_is_told_by_itself() {
+    let quell = storm().await;
+    quell.cloud.inject(Rule::on("ec2:DescribeInstances", Fault::Refuse(Refusal::Denied)));
+    quell.deliver(&but("attack_sequence", &[GROUP])).await.ok();
+    assert_eq!(quell.told().len(), 1, "{:?}", quell.told());
+    assert!(quell.email().contains("UnauthorizedOperation"), "{}", quell.email());
+    assert!(quell.email().contains(&format!("quell approve {}", fixed(GROUP_ID))), "{}", quell.email());
+}
+
+/// Whoever decides on an isolation knows which load balancers lose the instance.
+#[tokio::test]
+async fn what_else_stops_is_told_of_what_waits_beyond_the_limit() {
+    let quell = Rehearsal::of(&format!("[limit]\nper_hour = 0\n{CONTAIN}")).await;
+    balanced(&quell).await;
+    let sequence = but("attack_sequence", &[GROUP]);
+    assert_eq!(verdict(&quell.deliver(&sequence).await), "waiting-for-approval", "{}", quell.email());
+    let says = "Load balancers send it requests, and lose it: front (port 443), inner (port 8080), old (port 80).";
+    assert!(quell.email().contains(says), "{}", quell.email());
 }
 
 /// The answer is lost each time: nobody knows whether people got it.
@@ -144,7 +184,8 @@ async fn what_may_have_gone_out_is_marked_whatever_came_after() {
     quell.cloud.forget_calls();
     quell.tick(120).await.ok();
     let is_marked = |message: &Message| message.bodies["email"].contains(MAYBE_KNOWN);
-    assert_eq!(quell.cloud.messages().iter().filter(|it| is_marked(it)).count(), 2, "{:?}", quell.told());
+    assert_eq!(quell.cloud.messages().iter().filter(|it| is_marked(it)).count(), 1, "{:?}", quell.told());
+    assert_eq!(quell.told(), [OF_TWO]);
 }
 
 /// A finding that names several resources is as many containments.
@@ -179,4 +220,32 @@ async fn what_an_update_adds_to_what_is_held_counts_too() {
     assert_eq!(quell.approve(GROUP_ID, 1, 20).await["ok"]["verdict"], "contained", "{}", quell.email());
     assert_eq!(quell.order_about("undo", GROUP_ID, 60).await["ok"]["verdict"], "released");
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+/// All instances of a VPC share its quarantine group, and each is a containment of its own.
+#[tokio::test]
+async fn each_instance_of_a_vpc_counts() {
+    let quell = Rehearsal::of(&format!("[limit]\nper_hour = 2\n{CONTAIN}")).await;
+    let mut first: Value = serde_json::from_str(&but("attack_sequence", &[GROUP])).unwrap();
+    let resources = |event: &mut Value| {
+        let resources = event.pointer_mut("/detail/service/detection/sequence/resources").unwrap();
+        resources.as_array_mut().unwrap().clone()
+    };
+    let instance = resources(&mut first)[1].clone();
+    let other = instance.to_string().replace("i-0a1b2c3d4e5f60718", "i-0c1b2c3d4e5f60718");
+    let other = other.replace("eni-0a1b2c3d4e5f60001", "eni-0c1b2c3d4e5f60001");
+    let other: Value = serde_json::from_str(&other).unwrap();
+    let with = |instances: &[&Value]| {
+        let mut event = first.clone();
+        event["detail"]["service"]["detection"]["sequence"]["resources"] = json!(instances);
+        event.to_string()
+    };
+    // With the key of whoever acts.
+    assert_eq!(verdict(&quell.deliver(&with(&[&instance])).await), "contained", "{}", quell.email());
+    let contained = quell.cloud.world().await;
+    let event = quell.event(&newer(&with(&[&instance, &other])));
+    assert_eq!(verdict(&quell.handle(event, 10).await), "partial", "{}", quell.email());
+    assert!(quell.email().contains(TOO_MANY), "{}", quell.email());
+    assert!(!quell.email().contains("found later, and not done"), "{}", quell.email());
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
 }

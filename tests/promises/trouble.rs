@@ -325,7 +325,7 @@ async fn two_at_once_share_one_quarantine_group() {
 /// Nobody looks after what is held then. A process tells it once an hour; whoever reads it is not woken each minute.
 #[tokio::test]
 async fn a_sweep_that_cannot_ask_the_ledger_tells_people_once_an_hour() {
-    const SAID: &str = "QUELL CANNOT READ ITS LEDGER (account 111122223333, eu-west-1)";
+    const SAID: &str = "QUELL CANNOT USE ITS LEDGER (account 111122223333, eu-west-1)";
     let quell = Rehearsal::of(CONTAIN).await;
     quell.deliver(&read(KEY)).await.unwrap();
     quell.cloud.forget_calls();
@@ -336,7 +336,11 @@ async fn a_sweep_that_cannot_ask_the_ledger_tells_people_once_an_hour() {
         assert!(tick(later).await.is_err_and(|why| why.contains("AccessDenied")), "{later}");
         assert_eq!(quell.told(), vec![SAID; told], "{later}");
     }
-    for says in ["Why:     the ledger cannot be reached: dynamodb:Query", "what an attacker opens again stays open", "aws dynamodb describe-table"] {
+    for says in [
+        "Why:     the ledger cannot be reached: dynamodb:Query",
+        "what an attacker opens again stays open",
+        "aws dynamodb describe-table",
+    ] {
         assert!(quell.email().contains(says), "{says:?}: {}", quell.email());
     }
     quell.cloud.heal();
@@ -357,4 +361,31 @@ async fn that_the_ledger_cannot_be_asked_is_told_until_it_is_heard() {
     assert_eq!(quell.told(), [""; 0]);
     assert!(tick(120).await.is_err());
     assert_eq!(quell.told().len(), 1);
+}
+
+/// What is due can be read, and nothing can be written: people hear of that, and not of each incident each minute.
+#[tokio::test]
+async fn a_ledger_that_takes_no_writes_is_told_once_an_hour_and_not_for_each_incident() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    for event in [KEY, INSTANCE] {
+        let (pause, reached) = breakpoint();
+        quell.cloud.inject(Rule::on("dynamodb:TransactWriteItems", Fault::PauseAfter(pause)));
+        assert!(quell.handle_until(quell.event(&read(event)), 0, reached).await);
+        quell.cloud.heal();
+    }
+    let before = quell.cloud.world().await;
+    quell.cloud.forget_calls();
+    quell.cloud.inject(Rule::on("dynamodb:TransactWriteItems", Fault::Refuse(Refusal::Denied)));
+    let process = quell.process().await;
+    for later in [60, 120, 180] {
+        assert!(quell.handle_in(&process, json!({ "quell": "tick" }), later).await.is_err());
+    }
+    assert_eq!(quell.told().len(), 1, "{:?}", quell.told());
+    assert!(quell.told()[0].starts_with("QUELL CANNOT USE ITS LEDGER"), "{:?}", quell.told());
+    assert!(quell.email().contains("TransactWriteItems: AccessDenied"), "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.handle_in(&process, json!({ "quell": "tick" }), 240).await.ok();
+    assert_eq!(quell.verdicts(), ["CONTAINED"; 2]);
 }

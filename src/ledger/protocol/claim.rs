@@ -6,8 +6,8 @@ use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
 use super::finish::note_asked;
 use super::limit::{Limit, begun, counts, is_counted, own};
 use super::merge::{
-    added, approved, fresh, gives_way, has_ended, is_begun, is_newer, merged, renewed, resumed, shown_again, twin,
-    updated, was_let_go, without,
+    added, approved, fresh, gives_way, has_ended, is_another_plan, is_begun, is_newer, merged, renewed, resumed,
+    shown_again, twin, updated, was_let_go, without,
 };
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
@@ -117,14 +117,19 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
     match reason(claim, known) {
         Ok(How::Fresh | How::Resumed) => begin(claim, seen, resumed(claim, known), How::Resumed),
         Ok(How::Again) if claim.occasion == Occasion::Verify => take(claim, known.clone(), How::Again),
-        Ok(How::Again) if known.status == Status::Closed && is_new(claim, known) => {
-            begin(claim, seen, renewed(claim, known), How::Fresh)
+        Ok(How::Again) if known.status == Status::Closed => {
+            let renewed = renewed(claim, known);
+            if is_new(&renewed.incident, known) {
+                begin(claim, seen, renewed, How::Fresh)
+            } else {
+                take(claim, updated(claim, known), How::Again)
+            }
         }
-        Ok(How::Again) if known.status == Status::Closed => take(claim, updated(claim, known), How::Again),
         Ok(How::Again) => begin(claim, seen, resumed(claim, known), How::Again),
         Ok(How::Approved) => begin(claim, seen, approved(claim, known), How::Approved),
         Ok(How::AskAgain) => take(claim, shown_again(claim, known), How::AskAgain),
-        Ok(how @ (How::Announce | How::LeftAlone)) => take(claim, known.clone(), how),
+        Ok(How::LeftAlone) => take(claim, updated(claim, known), How::LeftAlone),
+        Ok(How::Announce) => take(claim, known.clone(), How::Announce),
         Err(why) => denied(why),
     }
 }
@@ -166,6 +171,7 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
             Ok(How::Announce)
         }
         (Occasion::Verify, Status::Held | Status::Waiting) if !known.holds.is_empty() => Ok(How::Again),
+        (Occasion::Delivery, Status::Rejected) if newer && is_another_plan(claim, known) => Ok(How::Again),
         (Occasion::Delivery, Status::Released | Status::Rejected) if newer && known.said_left.is_none() => {
             Ok(How::LeftAlone)
         }
@@ -214,14 +220,14 @@ fn answer(claim: &Claim, known: &IncidentRecord, plan: u32) -> Result<How, Denie
 }
 
 /// Whether there is something to do about an incident that was over, or something else to say.
-fn is_new(claim: &Claim, known: &IncidentRecord) -> bool {
+fn is_new(now: &Incident, known: &IncidentRecord) -> bool {
     let acts = |part: &Part| {
         part.decision.response >= Response::Approve && part.plan.steps().any(|step| !step.change.is_already_so())
     };
     let said = |incident: &Incident| -> Vec<_> {
         incident.parts.iter().map(|part| (part.plan.remediation.clone(), part.verdict())).collect()
     };
-    claim.incident.parts.iter().any(acts) || said(&claim.incident) != said(&known.incident)
+    now.parts.iter().any(acts) || said(now) != said(&known.incident)
 }
 
 /// Takes the incident to contain: the lease, the holds, the counters.
@@ -247,7 +253,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     let IncidentRecord { id, holds: held, incident, .. } = &mut record;
     incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| narrow(part, claim, id, held, &holds));
     // What was tried and refused before is tried once more, and is nothing new.
-    let known = seen.incident.as_ref().filter(|_| matches!(how, How::Resumed | How::Again));
+    let known = seen.incident.as_ref().filter(|_| matches!(how, How::Resumed | How::Again | How::Approved));
     let going_on =
         known.into_iter().flat_map(|known| known.incident.parts.iter().filter(|part| !has_ended(part, known)));
     let tried: BTreeSet<HoldKey> =

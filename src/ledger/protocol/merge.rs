@@ -89,7 +89,7 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
                 (parts, Some(Approval { expires, ..approval.clone() }), None)
             }
         }
-        None => (merged(claim, known), None, None),
+        None => (merged(claim, known), None, (known.status == Status::Rejected).then_some(News::AskAgain)),
     };
     let news = claim.incident.news.clone().or_else(|| known.incident.news.clone()).or(asked);
     let news = news.or_else(|| is_wider(known, &parts).then_some(News::More));
@@ -163,9 +163,21 @@ pub(super) fn added<'a>(claim: &'a Claim, known: &IncidentRecord) -> Vec<&'a Par
     claim.incident.parts.iter().filter(|part| twin(part, &known.incident.parts).is_none()).collect()
 }
 
-/// Nothing is held any more, so nothing is begun: what is there now is planned, guarded and counted as if it were new.
+/// Nothing is held any more, so nothing is begun: what is there now is planned, guarded and counted as if it were new, but for
+/// what a person said no to.
 pub(super) fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    IncidentRecord { incident: claim.incident.clone(), contained: None, ends: None, ..known.clone() }
+    let parts = claim.incident.parts.iter().map(|part| match twin(part, &known.incident.parts) {
+        Some(decided) if is_rejected(decided) => still_rejected(decided, part),
+        Some(_) | None => part.clone(),
+    });
+    let incident = Incident { parts: parts.collect(), ..claim.incident.clone() };
+    IncidentRecord { incident, contained: None, ends: None, ..known.clone() }
+}
+
+/// Whether a newer state of a finding that a person said no to would have something else done.
+pub(super) fn is_another_plan(claim: &Claim, known: &IncidentRecord) -> bool {
+    let changes = |part: &Part| part.plan.steps().any(|step| !step.change.is_already_so());
+    merged(claim, known).iter().any(|part| part.decision.response >= Response::Approve && changes(part))
 }
 
 pub(super) fn updated(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
@@ -212,6 +224,8 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         Some(decided) if is_rejected(decided) => still_rejected(decided, part),
         // What the finding does next has it contained again; a decision on something else, or another try, does not.
         Some(before) if !newer && has_ended(before, known) => ended(before),
+        // Nor is anything else done of a finding of which nothing was wanted.
+        None if known.status == Status::Rejected => after_a_no(part),
         Some(_) | None => part.clone(),
     });
     kept.chain(over).chain(new).collect()

@@ -27,10 +27,10 @@ fn the_message_of_a_ledger_that_cannot_be_read() {
     let function = "arn:aws:lambda:eu-west-1:111122223333:function:quell";
     let whose = Whose { table: "quell-ledger", function };
     let message = no_ledger(&whose, "dynamodb:Query: ThrottlingException: slow down", true);
-    assert_eq!(message.subject, "QUELL CANNOT READ ITS LEDGER (account 111122223333, eu-west-1)");
+    assert_eq!(message.subject, "QUELL CANNOT USE ITS LEDGER (account 111122223333, eu-west-1)");
     let body: serde_json::Value = serde_json::from_str(&message.body).unwrap();
     assert_snapshot!(body["email"].as_str().unwrap(), @r"
-    QUELL CANNOT READ ITS LEDGER (account 111122223333, eu-west-1)
+    QUELL CANNOT USE ITS LEDGER (account 111122223333, eu-west-1)
       News:    You may have been told this before; it is not known whether that message went out.
       Why:     dynamodb:Query: ThrottlingException: slow down
       Now:     Nothing that Quell holds is looked after: what an attacker opens again stays open, what was for a time is not given back, and what a crash left is not gone on with. What comes in is contained only where its claim can be written.

@@ -12,16 +12,19 @@ pub enum Mishap {
     Throttled,
     Unavailable,
     Denied,
+    /// DynamoDB is writing one of the items for somebody else.
+    Conflict,
     StaleReads,
 }
 
-pub const MISHAPS: [Mishap; 7] = [
+pub const MISHAPS: [Mishap; 8] = [
     Mishap::KilledBefore,
     Mishap::KilledAfter,
     Mishap::AnswerLost,
     Mishap::Throttled,
     Mishap::Unavailable,
     Mishap::Denied,
+    Mishap::Conflict,
     Mishap::StaleReads,
 ];
 
@@ -33,8 +36,12 @@ pub struct Place {
 }
 
 impl Mishap {
-    /// Only reads of what was written can be stale, and then all of that operation are: that is one case.
+    /// Only reads of what was written can be stale, and then all of that operation are: that is one case. Only transactions
+    /// get in each other's way.
     pub fn can_meet(self, place: &Place) -> bool {
+        if self == Self::Conflict {
+            return place.action == "dynamodb:TransactWriteItems";
+        }
         let operation = place.action.split(':').nth(1).unwrap_or_default();
         let reads = ["iam:", "ec2:"].iter().any(|service| place.action.starts_with(service))
             && ["Get", "List", "Describe"].iter().any(|verb| operation.starts_with(verb));
@@ -79,6 +86,7 @@ impl fmt::Display for Mishap {
             Self::Throttled => "throttled",
             Self::Unavailable => "unavailable",
             Self::Denied => "denied",
+            Self::Conflict => "in another's way",
             Self::StaleReads => "reads stale for 2 s",
         })
     }

@@ -1,0 +1,69 @@
+//! A person said no: to that plan for good, and to no other.
+
+use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, rule, without_the_instance};
+use crate::rehearsal::Rehearsal;
+use crate::stage::{CONTAIN, read};
+use crate::story::{but, newer};
+use crate::taking_back::verdict;
+
+const WAITS: &str = "\nAPPROVE OR REJECT\n";
+
+/// What was contained beside it was for a time, and is over.
+#[tokio::test]
+async fn a_no_outlasts_what_was_contained_for_a_time() {
+    let policy = CONTAIN.replace("response", "expires = '1h'\nresponse");
+    let mut quell = Rehearsal::of(&format!("[limit]\nremediation = {{ compromised-instance = 0 }}\n{policy}")).await;
+    let before = quell.cloud.world().await;
+    let whole = but("attack_sequence", &[GROUP]);
+    assert_eq!(verdict(&quell.deliver(&whole).await), "partial", "{}", quell.email());
+    let contained = quell.cloud.world().await;
+    quell.order_about("reject", GROUP_ID, 10).await;
+    quell.tick(HOUR + 60).await.ok();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+    // The key goes on, and nothing keeps the instance from being contained by now but the no.
+    quell.decide(&policy);
+    let event = quell.event(&newer(&whole));
+    quell.handle(event, HOUR + 120).await.ok();
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+    assert!(!quell.email().contains(WAITS), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn what_a_finding_names_after_a_no_is_asked() {
+    for response in ["approve", "contain"] {
+        let mut quell = Rehearsal::of(&rule("approve", "")).await;
+        let before = quell.cloud.world().await;
+        let whole = but("attack_sequence", &[GROUP]);
+        let first = without_the_instance(&quell, &whole);
+        assert_eq!(verdict(&quell.handle(first, 0).await), "waiting-for-approval", "{}", quell.email());
+        assert_eq!(quell.order_about("reject", GROUP_ID, 10).await["ok"]["verdict"], "rejected");
+        quell.decide(&rule(response, ""));
+        quell.cloud.forget_calls();
+        let event = quell.event(&newer(&whole));
+        assert_eq!(verdict(&quell.handle(event, 20).await), "waiting-for-approval", "{}", quell.email());
+        assert!(quell.email().contains("--plan 3"), "{}", quell.email());
+        for later in [60, HOUR, 2 * HOUR] {
+            quell.tick(later).await.ok();
+        }
+        assert_eq!(quell.verdicts(), ["WAITING FOR APPROVAL"], "{}", quell.email());
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+        // The instance alone: of the key a person said no.
+        assert_eq!(quell.approve(GROUP_ID, 3, 2 * HOUR + 60).await["ok"]["verdict"], "partial", "{}", quell.email());
+        let changed = quell.changes(&before, &quell.cloud.world().await);
+        assert!(changed.iter().all(|it| !it.contains("AKIAIOSFODNN7EXAMPLE") && !it.contains("ann")), "{changed:?}");
+        quell.order_about("undo", GROUP_ID, 2 * HOUR + 120).await;
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+    }
+}
+
+/// That it goes on is told of the finding as it is by now.
+#[tokio::test]
+async fn what_goes_on_after_a_no_is_told_as_it_is_by_now() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    quell.deliver(&read(KEY)).await.ok();
+    quell.order_about("reject", KEY_ID, 10).await;
+    let graver = newer(&read(KEY)).replacen("\"severity\":5", "\"severity\":8.5", 1);
+    quell.handle(quell.event(&graver), 20).await.ok();
+    assert!(quell.email().contains("left alone, since a person rejected the plan"), "{}", quell.email());
+    assert!(quell.email().contains("severity high (8.5)"), "{}", quell.email());
+}
