@@ -80,7 +80,7 @@ pub async fn make_all(
     if let Some(why) = stopped {
         return plan.steps().map(|step| not_made(step.change.clone(), why)).collect();
     }
-    let at = &plan.subject.at;
+    let (plan, at) = (&plan.narrowed(), &plan.subject.at);
     match cloud_at(responder, at, &record.incident.finding, until).await {
         Ok(cloud) => {
             let results = execute(&cloud, plan, until).await;

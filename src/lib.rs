@@ -26,6 +26,7 @@ pub mod execute;
 pub mod finding;
 pub mod guard;
 pub mod handler;
+pub mod holes;
 pub mod id;
 pub mod incident;
 pub mod json;

@@ -57,6 +57,9 @@ pub struct BlastRadius {
 pub struct Step {
     pub change: Change,
     pub why: String,
+    /// What is made of the change in its place, where other incidents change the same setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrowed: Option<Change>,
 }
 
 /// Why a plan has no steps.
@@ -129,6 +132,18 @@ impl Plan {
         self
     }
 
+    /// The plan as it is made where other incidents change the same settings.
+    #[must_use]
+    pub fn narrowed(&self) -> Self {
+        let mut plan = self.clone();
+        for step in plan.stages.iter_mut().flatten() {
+            if let Some(narrowed) = step.narrowed.take() {
+                step.change = narrowed;
+            }
+        }
+        plan
+    }
+
     /// All steps, in the order of their stages.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.stages.iter().flatten()
@@ -152,7 +167,7 @@ impl BlastRadius {
 
 impl Step {
     pub fn new(change: Change, why: impl Into<String>) -> Self {
-        Self { change, why: why.into() }
+        Self { change, why: why.into(), narrowed: None }
     }
 }
 

@@ -112,7 +112,7 @@ pub async fn preview(
 async fn would(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &Hold) -> Would {
     match hold.release(&record.id, clock::now()) {
         Release::NotHeld => Would::Stay("is not held any more".to_owned()),
-        Release::Wait { until } => Would::Stay(format!("is being given back by another incident until {until}")),
+        Release::Wait { until } => Would::Stay(format!("another incident is at it until {until}")),
         Release::KeptBy(others) => {
             let others: Vec<String> = others.iter().map(ToString::to_string).collect();
             Would::Stay(format!("would stay: incident {} holds it", others.join(", ")))
@@ -130,7 +130,7 @@ async fn seen(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
     let Release::Back(change) = hold.release(&record.id, clock::now()) else {
         return Ok(Would::Stay("was decided anew meanwhile".to_owned()));
     };
-    let found = change.setting.adjust().read(&cloud, &change).await?;
+    let found = change.setting.adjust().read(&cloud, &hold.seen_with(&change)).await?;
     Ok(match give_back(&change, &found) {
         GiveBack::Already => Would::Stay("is back already".to_owned()),
         GiveBack::Drifted => Would::Stay(format!("would be left alone: somebody set it to {found}")),
@@ -171,9 +171,7 @@ async fn try_let_go(
     };
     match hold.release(&record.id, now) {
         Release::NotHeld => Ok(Some(LetGo::WasBack)),
-        Release::Wait { until } => {
-            Ok(Some(LetGo::Failed { why: format!("another incident is giving it back until {until}") }))
-        }
+        Release::Wait { until } => Ok(Some(LetGo::Failed { why: format!("another incident is at it until {until}") })),
         Release::KeptBy(others) => left(responder, &hold, record, LetGo::KeptBy(others)).await,
         Release::Back(_) => {
             let Some(marked) = hold.marked(&record.id, &run.worker.lease, now) else {
@@ -224,7 +222,7 @@ async fn back(
         Ok(Some(why)) => return Ok(Some(LetGo::Refused { why })),
         Err(error) => return Ok(Some(not_back(&error))),
     }
-    let found = match read(&cloud, &change, settled, run.until).await {
+    let found = match read(&cloud, &hold.seen_with(&change), &change.from, settled, run.until).await {
         Ok(found) => found,
         Err(error) if error.kind == Kind::Gone => return left(responder, &hold, record, LetGo::Gone).await,
         Err(error) => return Ok(Some(not_back(&error))),
@@ -243,11 +241,17 @@ async fn back(
 
 /// What the setting is now. What was changed moments ago AWS may still show as it was before: what is not as we left it is
 /// read once more when that has settled.
-async fn read(cloud: &Cloud, change: &Change, settled: Timestamp, until: Instant) -> Result<Value, CloudError> {
+async fn read(
+    cloud: &Cloud,
+    change: &Change,
+    left: &Value,
+    settled: Timestamp,
+    until: Instant,
+) -> Result<Value, CloudError> {
     let setting = change.setting.adjust();
     let found = setting.read(cloud, change).await;
     let wait = Duration::try_from(settled.duration_since(clock::now())).unwrap_or_default();
-    if wait.is_zero() || found.as_ref().is_ok_and(|found| *found == change.from) {
+    if wait.is_zero() || found.as_ref().is_ok_and(|found| found == left) {
         return found;
     }
     if Instant::now() + wait + ENOUGH > until {

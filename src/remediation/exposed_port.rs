@@ -14,6 +14,7 @@
 use super::Remediation;
 use crate::change::{Change, Peer, Rule, Value};
 use crate::finding::{Finding, ResourceRole, Subject, SubjectKind};
+use crate::holes::Holes;
 use crate::id::GroupId;
 use crate::observed::{Exposure, Interface, Neighbour, Observed, View};
 use crate::plan::{BlastRadius, Manual, NoSteps, Plan, Step};
@@ -46,8 +47,6 @@ const RESIDUAL: [&str; 3] = [
 /// A network wider than any that one organisation holds is the world.
 const WORLD_V4: u8 = 7;
 const WORLD_V6: u8 = 15;
-
-const LAST_PORT: i32 = 65_535;
 
 /// So many neighbours are named; the others are counted.
 const NAMED: usize = 10;
@@ -92,7 +91,7 @@ fn step(finding: &Finding, exposure: &Exposure, group: &GroupId, rules: &BTreeSe
     if from.is_empty() {
         return None;
     }
-    let parts: BTreeSet<Rule> = from.iter().flat_map(|rule| without_ports(rule, &ports)).collect();
+    let parts: BTreeSet<Rule> = from.iter().flat_map(|rule| without(rule, &ports)).collect();
     // A part that a rule of its own opens already is not ours to open, nor to close when this is undone: it is before and after,
     // as it is.
     let there: BTreeSet<Rule> = rules.iter().filter(|rule| parts.contains(rule)).cloned().collect();
@@ -100,6 +99,11 @@ fn step(finding: &Finding, exposure: &Exposure, group: &GroupId, rules: &BTreeSe
     let to = Value::Rules(there.iter().cloned().chain(new).collect());
     let change = Change { setting: rules_of(group), from: Value::Rules(&from | &there), to };
     Some(Step::new(change, format!("port {} of {} is no longer open to the world", listed(&ports), exposure.id)))
+}
+
+/// What the rule opens besides these ports.
+fn without(rule: &Rule, ports: &BTreeSet<u16>) -> Vec<Rule> {
+    Holes::of_tcp(rule, ports.iter().copied()).rest_of(rule)
 }
 
 /// Who else has a group whose rules change: the port closes to the world for them as well.
@@ -164,38 +168,6 @@ fn is_world(peer: &Peer) -> bool {
         Peer::Network(IpNet::V4(network)) => network.prefix_len() <= WORLD_V4,
         Peer::Network(IpNet::V6(network)) => network.prefix_len() <= WORLD_V6,
         Peer::PrefixList(_) | Peer::Group { .. } | Peer::Unknown => false,
-    }
-}
-
-/// What the rule opens besides these ports, as rules with the same description and tags.
-fn without_ports(rule: &Rule, ports: &BTreeSet<u16>) -> Vec<Rule> {
-    ports.iter().fold(vec![rule.clone()], |parts, port| {
-        parts
-            .iter()
-            .flat_map(
-                |part| if part.lets_in_tcp(i32::from(*port)) { without_port(part, *port) } else { vec![part.clone()] },
-            )
-            .collect()
-    })
-}
-
-/// "All traffic" has no ports to leave out: it becomes TCP without the port, UDP and ICMP. Other protocols close.
-fn without_port(rule: &Rule, port: u16) -> Vec<Rule> {
-    let port = i32::from(port);
-    let part =
-        |protocol: &str, ports| Rule { id: None, protocol: protocol.to_owned(), ports: Some(ports), ..rule.clone() };
-    let tcp = |first: i32, last: i32| {
-        let ranges = [(first, port - 1), (port + 1, last)];
-        ranges.into_iter().filter(|(first, last)| first <= last).map(|range| part("tcp", range)).collect::<Vec<_>>()
-    };
-    match (rule.protocol.as_str(), rule.ports) {
-        ("-1", _) => {
-            let v6 = matches!(rule.peer, Peer::Network(IpNet::V6(_)));
-            let icmp = part(if v6 { "icmpv6" } else { "icmp" }, (-1, -1));
-            tcp(0, LAST_PORT).into_iter().chain([part("udp", (0, LAST_PORT)), icmp]).collect()
-        }
-        (_, Some((first, last))) => tcp(first, last),
-        (_, None) => Vec::new(),
     }
 }
 
@@ -323,7 +295,11 @@ mod tests {
             &["1: ingress rules of security group sg-01: all traffic from ::/0 -> icmpv6 -1 from ::/0, \
                tcp 0-3388 from ::/0, tcp 3390-65535 from ::/0, udp 0-65535 from ::/0"],
         );
-        assert!(without_port(&rule("20-30 ::/0"), 22).iter().all(|part| part.description.as_deref() == Some("office")));
+        assert!(
+            without(&rule("20-30 ::/0"), &BTreeSet::from([22]))
+                .iter()
+                .all(|part| part.description.as_deref() == Some("office"))
+        );
     }
 
     #[test]

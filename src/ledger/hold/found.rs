@@ -41,17 +41,20 @@ pub fn again(kept: &Change, found: &Value) -> Option<Change> {
     Some(Change { setting: kept.setting.clone(), from: found.clone(), to })
 }
 
-/// What to do about `found`, read with the change that [`super::Release::Back`] gave.
+/// What to do about `found`, read with [`super::Hold::seen_with`] the change that [`super::Release::Back`] gave.
 #[must_use]
 pub fn give_back(back: &Change, found: &Value) -> GiveBack {
     let Change { setting, from: ours, to } = back;
-    let to = &still_there(ours, to, found);
+    let (found, beside) = &ours_of(back, found);
+    let all = || rules(found).into_iter().flatten().chain(beside);
+    let is_there = |rule: &Rule| all().any(|wide| rule.is_within(wide));
+    let to = &still_there(ours, to, &is_there);
     if found == to {
         return GiveBack::Already;
     }
     let write = |from: &Value| GiveBack::Write(Change { setting: setting.clone(), from: from.clone(), to: to.clone() });
     match setting {
-        Setting::IngressRules(_) => match narrowed(ours, to, found) {
+        Setting::IngressRules(_) => match narrowed(ours, to, found, &is_there) {
             None => write(found),
             Some((now, _)) if now == *found => GiveBack::Drifted,
             Some((now, rules)) => {
@@ -86,21 +89,35 @@ fn is_on_its_way(ours: &Value, to: &Value, found: &Value) -> bool {
     }
 }
 
+/// Of what was found of a group's rules what the change speaks of, and the rest.
+fn ours_of(back: &Change, found: &Value) -> (Value, BTreeSet<Rule>) {
+    match (&back.setting, &back.from, &back.to, found) {
+        (Setting::IngressRules(_), Value::Rules(from), Value::Rules(to), Value::Rules(found)) => {
+            let ours = found & &(from | to);
+            let beside = found - &ours;
+            (Value::Rules(ours), beside)
+        }
+        _ => (found.clone(), BTreeSet::new()),
+    }
+}
+
 /// What should be, without the rules that should be before and after, and that somebody else has closed.
-fn still_there(ours: &Value, to: &Value, found: &Value) -> Value {
-    match (ours, to, found) {
-        (Value::Rules(ours), Value::Rules(to), Value::Rules(found)) => Value::Rules(to - &(&(ours & to) - found)),
+fn still_there(ours: &Value, to: &Value, is_there: &dyn Fn(&Rule) -> bool) -> Value {
+    match (ours, to) {
+        (Value::Rules(ours), Value::Rules(to)) => {
+            Value::Rules(to.iter().filter(|rule| !ours.contains(rule) || is_there(rule)).cloned().collect())
+        }
         _ => to.clone(),
     }
 }
 
 /// What to give back, and which rules not: where somebody closed a part that we had left open of a rule, the rule would open
 /// it again. None where nobody did. We open all before we close any, so a run that ended in between is none of these.
-fn narrowed(ours: &Value, to: &Value, found: &Value) -> Option<(Value, Value)> {
+fn narrowed(ours: &Value, to: &Value, found: &Value, is_there: &dyn Fn(&Rule) -> bool) -> Option<(Value, Value)> {
     let (wanted, found) = (rules(to)?, rules(found)?);
     let left = only_in(ours, to);
     let is_closed =
-        |wide: &&Rule| !found.contains(wide) && left.iter().any(|rule| rule.is_within(wide) && !found.contains(rule));
+        |wide: &&Rule| !found.contains(wide) && left.iter().any(|rule| rule.is_within(wide) && !is_there(rule));
     let wide: BTreeSet<Rule> = wanted.iter().filter(is_closed).cloned().collect();
     let stays = left.iter().filter(|rule| found.contains(rule) && wide.iter().any(|wide| rule.is_within(wide)));
     let now = &(wanted - &wide) | &stays.cloned().collect();

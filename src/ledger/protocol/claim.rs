@@ -251,7 +251,12 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         Err(until) => return denied(Denied::Wait { until }),
     };
     let IncidentRecord { id, holds: held, incident, .. } = &mut record;
-    incident.parts.iter_mut().filter(|part| is_begun(part)).for_each(|part| narrow(part, claim, id, held, &holds));
+    let before = &seen.holds;
+    incident
+        .parts
+        .iter_mut()
+        .filter(|part| is_begun(part))
+        .for_each(|part| narrow(part, claim, id, held, before, &holds));
     // What was tried and refused before is tried once more, and is nothing new.
     let known = seen.incident.as_ref().filter(|_| matches!(how, How::Resumed | How::Again | How::Approved));
     let going_on =
@@ -327,7 +332,14 @@ fn given_back(record: &IncidentRecord) -> Vec<String> {
 }
 
 /// Puts together with what other holders close and leave open of the same rules.
-fn narrow(part: &mut Part, claim: &Claim, id: &IncidentId, held: &[HoldKey], holds: &[Hold]) {
+fn narrow(
+    part: &mut Part,
+    claim: &Claim,
+    id: &IncidentId,
+    held: &[HoldKey],
+    before: &BTreeMap<HoldKey, Hold>,
+    holds: &[Hold],
+) {
     let Plan { subject, stages, notes, .. } = &mut part.plan;
     for step in stages.iter_mut().flatten() {
         let key = HoldKey::of(&subject.at, &step.change.setting);
@@ -339,7 +351,8 @@ fn narrow(part: &mut Part, claim: &Claim, id: &IncidentId, held: &[HoldKey], hol
                 format!("{rule} was open though incident {other} is to keep it closed: see what became of that")
             }));
         }
-        step.change = hold.wanted_of(&step.change);
+        // The plan stays as it was made: what the incident closes by itself is what its hold is about.
+        step.narrowed = Some(hold.made_of(&step.change, id, before.get(&key))).filter(|made| *made != step.change);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The record that a claim goes on with: what was begun as it was planned, and what is newer of the rest.
 
-use super::super::hold::left_by_both;
+use super::super::hold::both;
 use super::super::key::{HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, Status};
 use super::super::schema::Schema;
@@ -307,19 +307,9 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool)
 
 /// What a newer plan adds to a change of many settings in one.
 fn widened(old: &Change, new: &Change) -> Option<Change> {
-    let (Value::Rules(from), Value::Rules(to), Value::Rules(new_from), Value::Rules(new_to)) =
-        (&old.from, &old.to, &new.from, &new.to)
-    else {
-        return None;
-    };
-    let (closed, kept, more) = left_by_both((from, to), (new_from, new_to));
-    let wider = Change {
-        setting: old.setting.clone(),
-        // What the first plan had opened may be what the second closes.
-        from: Value::Rules(from | &closed),
-        to: Value::Rules(&kept | &more),
-    };
-    (wider != *old).then_some(wider)
+    let Setting::IngressRules(_) = &old.setting else { return None };
+    let (from, to) = both((&old.from, &old.to), (&new.from, &new.to))?;
+    Some(Change { setting: old.setting.clone(), from, to })
 }
 
 /// Whether the newer plan found open what the old change had closed.
