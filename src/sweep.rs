@@ -140,7 +140,7 @@ pub async fn ask_again(responder: &Responder, run: &Run, id: &IncidentId) -> Res
     let is_unseen = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. }));
     let was_unasked = |part: &Part| {
         let is_same = |old: &Part| {
-            old.plan.remediation == part.plan.remediation && old.plan.subject.kind == part.plan.subject.kind
+            old.plan.remediation == part.plan.remediation && old.plan.subject.kind.is_same(&part.plan.subject.kind)
         };
         record.incident.parts.iter().any(|old| old.is_unasked() && is_same(old))
     };

@@ -30,6 +30,8 @@ pub fn check(hold: &Hold) {
 /// The last one gives back the first original value, in whatever order they go.
 fn goes(hold: &Hold, holders: &[&IncidentId], now: Timestamp) {
     let mut hold = Hold { giving_back: None, ..hold.clone() };
+    // Nobody is waited for.
+    hold.holders.iter_mut().for_each(|holder| holder.busy = None);
     for incident in once(holders) {
         let after = hold.released_by(incident, now);
         assert_eq!((after.version, &after.original), (hold.version + 1, &hold.original));

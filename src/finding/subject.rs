@@ -105,6 +105,22 @@ pub enum SubjectKind {
     },
 }
 
+impl SubjectKind {
+    /// Whether both are the same thing. What a finding saw of it (groups, the key of a session) changes from one state of the
+    /// finding to the next.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Instance { id, .. }, Self::Instance { id: other, .. }) => id == other,
+            (
+                Self::RoleSession { role, role_id, session, key: _ },
+                Self::RoleSession { role: other_role, role_id: other_id, session: other_session, key: _ },
+            ) => (role, role_id, session) == (other_role, other_id, other_session),
+            (one, other) => one == other,
+        }
+    }
+}
+
 impl fmt::Display for SubjectKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,7 +4,7 @@
 
 use crate::aws::Cloud;
 use crate::cloud_error::CloudError;
-use crate::finding::{Finding, Subject, SubjectKind, parse};
+use crate::finding::{Finding, Subject, parse};
 use crate::id::{DetectorId, Place, Region};
 use crate::observed::Verification;
 use crate::remediation::route;
@@ -147,6 +147,8 @@ struct Differing {
 
 fn difference(ours: &Finding, theirs: &Finding) -> Option<Differing> {
     let routed = route(ours).into_iter().filter(|route| route.remediation.is_some());
+    let is_same =
+        |ours: &Subject, theirs: &Subject| ours.at.account == theirs.at.account && ours.kind.is_same(&theirs.kind);
     let unknown_subject =
         routed.map(|route| route.subject).any(|subject| !theirs.subjects.iter().any(|other| is_same(subject, other)));
     let unknown_port = ours.ports.iter().any(|port| !theirs.ports.contains(port));
@@ -161,18 +163,4 @@ fn difference(ours: &Finding, theirs: &Finding) -> Option<Differing> {
     ];
     let differing = different.into_iter().find(|(_, is_different, _)| *is_different);
     differing.map(|(name, _, may_change)| Differing { name, may_change })
-}
-
-/// Whether both are the same thing. What the finding saw of it (groups, the key of a session) changes with updates.
-fn is_same(ours: &Subject, theirs: &Subject) -> bool {
-    let same_place = ours.at.account == theirs.at.account;
-    same_place
-        && match (&ours.kind, &theirs.kind) {
-            (SubjectKind::Instance { id, .. }, SubjectKind::Instance { id: other, .. }) => id == other,
-            (
-                SubjectKind::RoleSession { role, role_id, session, key: _ },
-                SubjectKind::RoleSession { role: other_role, role_id: other_id, session: other_session, key: _ },
-            ) => (role, role_id, session) == (other_role, other_id, other_session),
-            (ours, theirs) => ours == theirs,
-        }
 }

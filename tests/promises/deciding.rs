@@ -422,7 +422,13 @@ async fn what_a_newer_state_of_the_finding_adds_is_shown_and_approved_as_another
     assert!(quell.email().contains("--plan 2") && quell.email().contains("port 25 of"), "{}", quell.email());
     let old = quell.approve(PROBE, 1, 20).await;
     assert_eq!(old["error"], "plan 2 waits, not plan 1: read it with \"quell show\" first");
-    assert_eq!(quell.approve(PROBE, 2, 30).await["ok"]["verdict"], "contained");
+    // Nobody approved what the first plan had, nor is it in this one.
+    assert_eq!(quell.approve(PROBE, 2, 30).await["ok"]["verdict"], "partial");
+    assert!(
+        quell.email().contains("named by an earlier state of the finding, and not in this plan"),
+        "{}",
+        quell.email()
+    );
     let changes = quell.changes(&before, &quell.cloud.world().await).join("\n");
     assert!(changes.contains("tcp 20-24") && changes.contains("tcp 26-30"), "{changes}");
 }

@@ -147,6 +147,20 @@ async fn what_an_update_adds_to_what_a_person_approved_is_told_as_not_done() {
     assert_eq!(quell.told(), [""; 0], "{}", quell.email());
 }
 
+/// A look that saw nothing says nothing of what is open.
+#[tokio::test]
+async fn what_was_found_later_is_said_until_somebody_looks() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    quell.deliver(&probe_of("22", ID)).await.ok();
+    assert_eq!(quell.approve(ID, 1, 10).await["ok"]["verdict"], "contained", "{}", quell.email());
+    let next = newer(&probe_of("25", ID));
+    assert_eq!(verdict(&quell.handle(quell.event(&next), 20).await), "partial", "{}", quell.email());
+    quell.cloud.inject(Rule::on("ec2:DescribeInstances", Fault::Refuse(Refusal::Denied)));
+    quell.handle(quell.event(&newer(&next)), 30).await.ok();
+    assert_eq!(quell.verdicts().last().map(String::as_str), Some("PARTLY CONTAINED"), "{}", quell.email());
+    assert_eq!(open(&quell).await, [(20, 21), (23, 30)]);
+}
+
 #[tokio::test]
 async fn the_undo_of_a_group_that_was_deleted_ends() {
     let quell = Rehearsal::of(CONTAIN).await;

@@ -126,7 +126,9 @@ async fn a_topic_that_hangs_makes_no_storm_of_messages_and_keeps_nothing_from_it
 /// What else there is to say of a finding is not in the message of many: here that an instance may not be read.
 #[tokio::test]
 async fn what_there_is_more_to_say_of_is_told_by_itself() {
-    let quell = storm().await;
+    let quell = Rehearsal::of(&format!("[limit]\nper_hour = 0\n{CONTAIN}")).await;
+    quell.deliver(&read(PROBE.0)).await.ok();
+    quell.cloud.forget_calls();
     quell.cloud.inject(Rule::on("ec2:DescribeInstances", Fault::Refuse(Refusal::Denied)));
     quell.deliver(&but("attack_sequence", &[GROUP])).await.ok();
     assert_eq!(quell.told().len(), 1, "{:?}", quell.told());

@@ -5,6 +5,7 @@ use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
 use crate::taking_back::verdict;
+use serde_json::Value;
 
 const WAITS: &str = "\nAPPROVE OR REJECT\n";
 
@@ -66,4 +67,43 @@ async fn what_goes_on_after_a_no_is_told_as_it_is_by_now() {
     quell.handle(quell.event(&graver), 20).await.ok();
     assert!(quell.email().contains("left alone, since a person rejected the plan"), "{}", quell.email());
     assert!(quell.email().contains("severity high (8.5)"), "{}", quell.email());
+}
+
+/// The finding does not name it for a while, or nobody may look: a no outlasts that.
+#[tokio::test]
+async fn a_no_outlasts_a_state_of_the_finding_that_does_not_name_it() {
+    for is_named in [false, true] {
+        let policy = format!("[limit]\nremediation = {{ compromised-instance = 0 }}\n{CONTAIN}");
+        let mut quell = Rehearsal::of(&policy).await;
+        let whole = but("attack_sequence", &[GROUP]);
+        assert_eq!(verdict(&quell.deliver(&whole).await), "partial", "{}", quell.email());
+        let contained = quell.cloud.world().await;
+        quell.order_about("reject", GROUP_ID, 10).await;
+        let second = newer(&whole);
+        if is_named {
+            quell.decide(&rule("notify", ""));
+            quell.handle(quell.event(&second), 20).await.ok();
+        } else {
+            quell.handle(without_the_instance(&quell, &second), 20).await.ok();
+        }
+        quell.decide(CONTAIN);
+        quell.handle(quell.event(&newer(&second)), 40).await.ok();
+        assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0], "{is_named}: {}", quell.email());
+    }
+}
+
+/// The session is the same with each of its keys, and so is the no.
+#[tokio::test]
+async fn a_session_with_a_new_key_is_the_same_session() {
+    let session = "instance_credentials_used_outside_aws";
+    let quell = Rehearsal::of(&rule("approve", "approval = { within = '1h', fallback = 'contain' }")).await;
+    quell.deliver(&read(session)).await.ok();
+    let event: Value = serde_json::from_str(&read(session)).unwrap();
+    let id = event["detail"]["id"].as_str().unwrap();
+    let key = event["detail"]["resource"]["accessKeyDetails"]["accessKeyId"].as_str().unwrap();
+    let other = newer(&read(session)).replace(key, &format!("{}ZZ", &key[..key.len() - 2]));
+    quell.cloud.forget_calls();
+    quell.handle(quell.event(&other), 20).await.ok();
+    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+    assert_eq!(quell.approve(id, 1, 30).await["ok"]["verdict"], "contained", "{}", quell.email());
 }

@@ -8,7 +8,7 @@ use super::claim::{Claim, Occasion};
 use super::finish::SAID_NO;
 use super::held_by;
 use crate::change::{Change, Rule, Value};
-use crate::finding::{Finding, Subject, SubjectKind};
+use crate::finding::Finding;
 use crate::guard::ASKS_AGAIN;
 use crate::incident::{Incident, News, Outcome, Part, StepResult};
 use crate::plan::{NoSteps, Step};
@@ -18,6 +18,9 @@ use std::collections::BTreeSet;
 
 /// What an update adds, and the rule does not decide on.
 const FOUND_LATER: &str = ": found later, and not done, since it is held back to ";
+
+/// What an earlier state of a finding named, and nobody had decided on when the next one came.
+const EARLIER: &str = ": named by an earlier state of the finding, and not in this plan";
 
 pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
     IncidentRecord {
@@ -56,8 +59,8 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
                 Some(new) if newer && has_ended(part, known) => new.clone(),
                 Some(_) | None if has_ended(part, known) => ended(part),
                 new if is_begun(part) => extended(part, new, known, newer),
-                Some(new) if gives_way(part, new) && has_a_no(part) => after_a_no(new),
-                Some(new) if gives_way(part, new) => new.clone(),
+                Some(new) if gives_way(part, new) && has_a_no(part) => after_a_no(&in_place_of(part, new)),
+                Some(new) if gives_way(part, new) => in_place_of(part, new),
                 Some(_) | None => asked(part, claim),
             });
             let parts: Vec<Part> = old.chain(added(claim, known).into_iter().cloned()).collect();
@@ -138,6 +141,28 @@ pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
     new.decision.response > old.decision.response && old.decision.lowered.is_empty()
 }
 
+/// The newer plan of what waits. It is made on what the finding names by now; what only an earlier state of it named is said.
+fn in_place_of(old: &Part, new: &Part) -> Part {
+    let closes_all = |step: &Step, change: &Change| {
+        step.change.setting == change.setting
+            && both((&step.change.from, &step.change.to), (&change.from, &change.to)).is_none()
+    };
+    let is_lost = |change: &&Change| {
+        matches!(change.setting, Setting::IngressRules(_)) && !new.plan.steps().any(|step| closes_all(step, change))
+    };
+    let lost = old.plan.steps().map(|step| &step.change).filter(is_lost).map(|change| format!("{change}{EARLIER}"));
+    let mut part = with_what_is_lost(old, new);
+    part.plan.left_out.extend(lost);
+    part
+}
+
+/// The newer plan, with what was said before of what it has lost.
+fn with_what_is_lost(old: &Part, new: &Part) -> Part {
+    let mut part = new.clone();
+    part.plan.left_out.extend(old.plan.left_out.iter().filter(|what| what.contains(EARLIER)).cloned());
+    part
+}
+
 /// Whether two plans would end alike, in whatever order AWS named what they are about.
 fn writes_the_same(one: &Part, other: &Part) -> bool {
     let writes = |part: &Part| -> Vec<_> { part.plan.steps().map(|step| write_of(&step.change)).collect() };
@@ -170,7 +195,7 @@ pub(super) fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
         Some(decided) if is_rejected(decided) => still_rejected(decided, part),
         Some(_) | None => part.clone(),
     });
-    let incident = Incident { parts: parts.collect(), ..claim.incident.clone() };
+    let incident = Incident { parts: parts.chain(unnamed(claim, known)).collect(), ..claim.incident.clone() };
     IncidentRecord { incident, contained: None, ends: None, ..known.clone() }
 }
 
@@ -226,9 +251,16 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         Some(before) if !newer && has_ended(before, known) => ended(before),
         // Nor is anything else done of a finding of which nothing was wanted.
         None if known.status == Status::Rejected => after_a_no(part),
+        Some(old) if !is_begun(old) => with_what_is_lost(old, part),
         Some(_) | None => part.clone(),
     });
-    kept.chain(over).chain(new).collect()
+    kept.chain(over).chain(unnamed(claim, known)).chain(new).collect()
+}
+
+/// What a person said no to, and the finding does not name now, or nobody may look at: it may again.
+fn unnamed(claim: &Claim, known: &IncidentRecord) -> impl Iterator<Item = Part> {
+    let is_unnamed = |part: &&Part| is_rejected(part) && twin(part, &claim.incident.parts).is_none();
+    known.incident.parts.iter().filter(is_unnamed).cloned().collect::<Vec<_>>().into_iter()
 }
 
 /// Whether the part was contained for a time that is over: nothing of it is held, and no person gave all of it back.
@@ -268,7 +300,9 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool)
             }
         }
     }
-    let Some(new) = new else { return part };
+    // What could not be looked at says nothing of what is open.
+    let is_seen = |new: &&Part| matches!(new.plan.no_steps, None | Some(NoSteps::NothingToDo(_)));
+    let Some(new) = new.filter(is_seen) else { return part };
     part.plan.left_out.retain(|what| !what.contains(FOUND_LATER));
     let found = || {
         let found = new.plan.steps().filter(|step| !known.let_go.contains(&key(step)) && !step.change.is_already_so());
@@ -417,17 +451,8 @@ pub(super) fn is_begun(part: &Part) -> bool {
 
 pub(super) fn twin<'a>(part: &Part, others: impl IntoIterator<Item = &'a Part>) -> Option<&'a Part> {
     let same = |other: &&Part| {
-        other.plan.remediation == part.plan.remediation && is_same(&other.plan.subject, &part.plan.subject)
+        let (one, two) = (&other.plan.subject, &part.plan.subject);
+        other.plan.remediation == part.plan.remediation && one.at == two.at && one.kind.is_same(&two.kind)
     };
     others.into_iter().find(same)
-}
-
-/// What a finding says about an instance beside its id may change from one update to the next.
-fn is_same(one: &Subject, other: &Subject) -> bool {
-    match (&one.kind, &other.kind) {
-        (SubjectKind::Instance { id: one_id, .. }, SubjectKind::Instance { id: other_id, .. }) => {
-            one.at == other.at && one_id == other_id
-        }
-        _ => one == other,
-    }
 }

@@ -10,11 +10,13 @@
 use super::Sabotage;
 use super::world::{Kept, State, finding, id, planned, value, works};
 use quell::change::Change;
-use quell::incident::{News, Outcome, StepResult};
+use quell::incident::{News, Outcome, StepResult, Verdict};
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
 use quell::ledger::protocol::{self, Claim, Decided, Denied, Done, Finish, How, LetGo, Occasion, Seen, Swap};
-use quell::ledger::record::{IncidentRecord, Worker};
+use quell::ledger::record::{IncidentRecord, Status, Worker};
 use quell::ledger::schedule::Due;
+use std::collections::BTreeSet;
+use std::mem;
 
 type Record = Kept<IncidentRecord>;
 
@@ -157,6 +159,7 @@ impl Run {
             Step::Look { record } => {
                 let change = state.hold.get().and_then(|hold| hold.kept_by(id(which)));
                 let news = record.get()?.incident.news.is_some();
+                state.read[which] |= change.as_ref().is_some_and(|change| change.to == value(state.key_works));
                 match change {
                     Some(change) if change.to != value(state.key_works) && sabotage == Sabotage::ContainedUnsaid => {
                         Some(Step::Contain { record, again: true })
@@ -178,15 +181,19 @@ impl Run {
                     return None;
                 }
                 state.check_original(which);
-                if state.incidents[which].get().is_some_and(|it| it.status == quell::ledger::record::Status::Released) {
+                if state.given_back[which] {
                     state.break_rule("contained after undo");
                 }
                 state.owed[which] |= again && state.key_works;
-                state.key_works = false;
+                (state.key_works, state.read[which]) = (false, false);
+                if sabotage == Sabotage::SaidUnread {
+                    return Some(Step::Finish { record, holds: true, wrote: true });
+                }
                 Some(Step::ReadBack { record, wrote: true })
             }
             Step::ReadBack { record, wrote } => {
                 let holds = !state.key_works;
+                state.read[which] |= holds;
                 if !holds && !wrote {
                     Some(Step::Correct { record })
                 } else {
@@ -203,7 +210,10 @@ impl Run {
             }
             Step::Finish { record, holds, wrote } => {
                 let done = done(record.get()?, holds, wrote, now);
-                let swap = protocol::finish(record.get()?, by, &done, &Seen::default());
+                let mut swap = protocol::finish(record.get()?, by, &done, &Seen::default());
+                if let Some(record) = swap.incident.as_mut().filter(|_| sabotage == Sabotage::RestUnscheduled) {
+                    record.due = None;
+                }
                 state.check_original(which);
                 let next = self.follow(state, &swap)?;
                 state.extra[which] -= 1;
@@ -216,12 +226,17 @@ impl Run {
             Step::Tell { .. } if !in_time => None,
             Step::Tell { record } => {
                 (state.said[which], state.extra[which]) = (true, state.extra[which] + 1);
-                state.owed[which] &= !matches!(record.get()?.incident.news, Some(News::Reopened { .. }));
+                let incident = &record.get()?.incident;
+                state.owed[which] &= !matches!(incident.news, Some(News::Reopened { .. }));
+                if incident.verdict() == Verdict::Contained && !state.read[which] {
+                    state.break_rule("said more than was read");
+                }
                 if sabotage == Sabotage::MarkerBeforeMessage { None } else { Some(Step::Told { record, said: true }) }
             }
             Step::Told { record, .. } => {
                 let next = self.follow(state, &protocol::told(record.get()?, now))?;
-                (sabotage == Sabotage::MarkerBeforeMessage).then_some(Step::Tell { record: next })
+                matches!(sabotage, Sabotage::MarkerBeforeMessage | Sabotage::ToldAgain)
+                    .then_some(Step::Tell { record: next })
             }
             Step::BeginUndo => {
                 let known = state.incidents[which].get()?;
@@ -256,7 +271,9 @@ impl Run {
                     state.break_rule("reopened by us");
                 }
                 let Release::Back(Change { to, .. }) = released(hold.get()?, which, now, sabotage) else { return None };
-                state.key_works = works(&to);
+                if sabotage != Sabotage::UndoWritesNothing {
+                    state.key_works = works(&to);
+                }
                 Some(Step::Drop { record, hold, gone: BACK })
             }
             Step::Drop { record, hold, gone } => {
@@ -270,6 +287,7 @@ impl Run {
                     record.get()?.to_give_back().into_iter().map(|key| Done::new(key, let_go(gone))).collect();
                 let next = self.follow(state, &protocol::finish_undo(record.get()?, by, &done, undone(), now))?;
                 state.extra[which] -= 1;
+                state.given_back[which] |= next.get()?.status == Status::Released;
                 Some(telling(next, sabotage))
             }
         }
@@ -286,7 +304,16 @@ impl Run {
         let claim = Claim { incident, by: self.by.clone(), occasion, limits: Vec::new(), now };
         let claiming =
             |seen: Seen, how, wait| Step::Claim { delivery, count, saw, occasion, seen: Kept::some(seen), how, wait };
-        match protocol::claim(&claim, seen.get()?) {
+        let mut seen_by_rules = seen.get()?.clone();
+        if let Some(record) = seen_by_rules.incident.as_mut().filter(|_| sabotage == Sabotage::ReleasedForgotten) {
+            let is_released = record.status == Status::Released;
+            (record.status, record.let_go) = if is_released {
+                (Status::Containing, BTreeSet::new())
+            } else {
+                (record.status, mem::take(&mut record.let_go))
+            };
+        }
+        match protocol::claim(&claim, &seen_by_rules) {
             Decided::Won(record) => Some(won(*record, how, sabotage)),
             Decided::Denied(Denied::Wait { .. }) => {
                 if let Some(delivery) = delivery {

@@ -83,6 +83,10 @@ pub struct State {
     pub extra: [i8; 2],
     /// Whether something was contained again that people were not told of.
     pub owed: [bool; 2],
+    /// Whether the key was read as contained since each incident last wrote it.
+    pub read: [bool; 2],
+    /// Whether an operator has given back all of an incident.
+    pub given_back: [bool; 2],
     pub broken: Vec<&'static str>,
 }
 
@@ -202,6 +206,8 @@ impl State {
             said: [false; 2],
             extra: [0; 2],
             owed: [false; 2],
+            read: [false; 2],
+            given_back: [false; 2],
             broken: Vec::new(),
         }
     }
