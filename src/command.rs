@@ -15,6 +15,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
 
+/// The most that a list has: Lambda answers 6 MB.
+const LARGEST: usize = 5_000_000;
+
 /// What an order came to.
 #[derive(Debug)]
 pub enum Obeyed {
@@ -38,7 +41,8 @@ pub async fn obey(responder: &Responder, run: &Run, order: Order) -> Result<Obey
             let Kept { mut records, unreadable } = responder.ledger.incidents(open).await?;
             records.sort_by_key(|record| std::cmp::Reverse(record.incident.started));
             let unreadable = unreadable.iter().map(ToString::to_string).collect();
-            Ok(answer(&Incidents { incidents: records.iter().map(listed).collect(), unreadable }))
+            let incidents: Vec<Listed> = records.iter().map(listed).collect();
+            Ok(answer(&newest(incidents, unreadable, LARGEST)))
         }
         Command::Show { incident } => show(responder, &incident).await,
         Command::Undo { incident, step, dry_run: true } => dry_run(responder, run, &incident, step).await,
@@ -63,6 +67,19 @@ pub fn acted(incident: &Incident, warning: Option<String>) -> Value {
 
 fn answer(what: &impl Serialize) -> Obeyed {
     Obeyed::Answer(json!({ "ok": what }))
+}
+
+/// The first of them, as many as there is room for.
+fn newest(mut incidents: Vec<Listed>, unreadable: Vec<String>, room: usize) -> Incidents {
+    let all = incidents.len();
+    let mut taken = unreadable.iter().map(String::len).sum::<usize>();
+    let size = |listed: &Listed| serde_json::to_string(listed).map_or(room, |text| text.len() + 1);
+    let fits = incidents.iter().take_while(|listed| {
+        taken = taken.saturating_add(size(listed));
+        taken <= room
+    });
+    incidents.truncate(fits.count());
+    Incidents { older: all - incidents.len(), incidents, unreadable }
 }
 
 fn listed(record: &IncidentRecord) -> Listed {
@@ -256,4 +273,30 @@ async fn reject(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Obe
         Some(record) => Obeyed::Acted(tell(record)),
         None => Obeyed::Wrong("nothing waits for approval, or another run is at it".to_owned()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Severity;
+
+    #[test]
+    fn a_list_has_the_newest_for_which_there_is_room() {
+        let listed = |n: u32| Listed {
+            id: format!("111122223333/eu-west-1/{n:032x}").parse().unwrap(),
+            verdict: "contained".to_owned(),
+            finding_type: "Recon:EC2/Portscan".to_owned(),
+            severity: Severity::try_from(5.0).unwrap(),
+            subjects: vec!["instance i-0a1b2c3d4e5f60718".to_owned()],
+            started: jiff::Timestamp::UNIX_EPOCH,
+            status: "held".to_owned(),
+        };
+        let all: Vec<Listed> = (0..20_000).map(listed).collect();
+        let answer = newest(all.clone(), Vec::new(), LARGEST);
+        assert!(serde_json::to_string(&answer).unwrap().len() < 6_000_000);
+        assert_eq!((answer.incidents.len() + answer.older, &answer.incidents[0]), (20_000, &all[0]));
+        assert!(answer.incidents.len() > 10_000, "{}", answer.incidents.len());
+        let few = newest(all[..3].to_vec(), Vec::new(), LARGEST);
+        assert_eq!((few.incidents.len(), few.older), (3, 0));
+    }
 }

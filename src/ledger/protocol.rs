@@ -9,6 +9,7 @@ mod finish;
 mod limit;
 mod merge;
 mod undo;
+mod waiting;
 
 pub use claim::{Claim, Decided, Denied, How, Occasion, claim};
 pub use finish::{

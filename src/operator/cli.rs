@@ -105,7 +105,7 @@ pub enum Command {
     /// Look at what a finding names, and show the plan, its commands and those that undo it
     ///
     /// Changes nothing. Looks with your own credentials, which must be of the account that the finding
-    /// is about; reading IAM and EC2 is all they need to be able to.
+    /// is about; reading IAM, EC2 and load balancers is all they need to be able to.
     #[command(verbatim_doc_comment)]
     Plan(Event),
     /// Say which rule, remediation and guard decide about a finding, without asking AWS

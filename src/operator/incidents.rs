@@ -18,7 +18,7 @@ pub async fn incidents(common: &Common, open: bool) -> Result<Report, Failure> {
 
 fn report(answer: Value, open: bool) -> Report {
     match known::<Incidents>(&answer) {
-        Ok(Incidents { incidents, unreadable }) => {
+        Ok(Incidents { incidents, unreadable, older }) => {
             let list = if incidents.is_empty() {
                 let none = if open { "No incident is open." } else { "There is no incident." };
                 Section::Text(none.to_owned())
@@ -27,7 +27,9 @@ fn report(answer: Value, open: bool) -> Report {
             };
             let exit = if unreadable.is_empty() { Exit::Done } else { Exit::Partly };
             let more = unreadable.into_iter().map(|why| Section::Said(Tone::Bad, why));
-            Report::told(exit, [list].into_iter().chain(more).collect(), answer)
+            let older = Some(format!("{older} older ones are left out; --open lists those that are open."))
+                .filter(|_| older > 0);
+            Report::told(exit, [list].into_iter().chain(older.map(Section::Text)).chain(more).collect(), answer)
         }
         Err(sections) => Report::told(Exit::Done, sections, answer),
     }

@@ -77,6 +77,13 @@ pub struct Incidents {
     /// Why others are not listed: a later release wrote them, say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
+    /// How many older ones there are, for which the answer has no room.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub older: usize,
+}
+
+fn is_none(number: &usize) -> bool {
+    *number == 0
 }
 
 /// One line of the list.
@@ -287,7 +294,7 @@ mod tests {
     #[test]
     fn an_answer_is_ok_or_an_error() {
         let ok: Answer<Incidents> = serde_json::from_value(json!({ "ok": { "incidents": [], "more": 1 } })).unwrap();
-        assert_eq!(ok, Answer::Ok(Incidents { incidents: Vec::new(), unreadable: Vec::new() }));
+        assert_eq!(ok, Answer::Ok(Incidents { incidents: Vec::new(), unreadable: Vec::new(), older: 0 }));
         let error: Answer<Acted> = serde_json::from_value(json!({ "error": "no such incident" })).unwrap();
         assert_eq!(error, Answer::Error("no such incident".to_owned()));
     }

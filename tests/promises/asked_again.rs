@@ -186,16 +186,23 @@ async fn what_time_decides_is_decided_by_time_once_all_could_be_asked() {
     assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
 }
 
-#[tokio::test]
-async fn what_a_person_said_no_to_is_not_done_once_all_could_be_asked() {
-    let quell = Rehearsal::of(CONTAIN).await;
+/// A first part of a finding is held, and what its next state adds waits, since GuardDuty does not answer. The next state is
+/// given beside.
+async fn half_asked(policy: &str) -> (Rehearsal, String) {
+    let quell = Rehearsal::of(policy).await;
     let whole = but("attack_sequence", &[GROUP]);
     let first = without_the_instance(&quell, &whole);
     assert_eq!(verdict(&quell.handle(first, 0).await), "contained", "{}", quell.email());
-    let held = quell.cloud.world().await;
     quell.cloud.inject(Rule::on("guardduty:GetFindings", Fault::Refuse(Refusal::Unavailable)));
     let more = newer(&whole);
     assert_eq!(verdict(&quell.handle(quell.event(&more), 10).await), "partial", "{}", quell.email());
+    (quell, more)
+}
+
+#[tokio::test]
+async fn what_a_person_said_no_to_is_not_done_once_all_could_be_asked() {
+    let (quell, more) = half_asked(CONTAIN).await;
+    let held = quell.cloud.world().await;
     quell.order_about("reject", GROUP_ID, 20).await;
     quell.cloud.heal();
     for later in [90, 200] {
@@ -245,12 +252,7 @@ async fn in_an_outage_one_is_asked_for_all() {
 /// A first part of the finding is held, and by no look as it was left: the attacker has renamed the user.
 #[tokio::test]
 async fn what_is_held_and_cannot_be_looked_after_keeps_nothing_from_being_asked() {
-    let quell = Rehearsal::of(CONTAIN).await;
-    let whole = but("attack_sequence", &[GROUP]);
-    let first = without_the_instance(&quell, &whole);
-    assert_eq!(verdict(&quell.handle(first, 0).await), "contained", "{}", quell.email());
-    quell.cloud.inject(Rule::on("guardduty:GetFindings", Fault::Refuse(Refusal::Unavailable)));
-    assert_eq!(verdict(&quell.handle(quell.event(&newer(&whole)), 10).await), "partial", "{}", quell.email());
+    let (quell, _) = half_asked(CONTAIN).await;
     let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
     iam.call("UpdateUser", &[("UserName", "ann"), ("NewUserName", "bob")]).await;
     quell.tick(80).await.ok();
@@ -264,12 +266,7 @@ async fn what_is_held_and_cannot_be_looked_after_keeps_nothing_from_being_asked(
 
 #[tokio::test]
 async fn what_is_held_is_looked_after_as_quietly_as_ever_while_something_waits_to_be_asked() {
-    let quell = Rehearsal::of(CONTAIN).await;
-    let whole = but("attack_sequence", &[GROUP]);
-    let first = without_the_instance(&quell, &whole);
-    assert_eq!(verdict(&quell.handle(first, 0).await), "contained", "{}", quell.email());
-    quell.cloud.inject(Rule::on("guardduty:GetFindings", Fault::Refuse(Refusal::Unavailable)));
-    assert_eq!(verdict(&quell.handle(quell.event(&newer(&whole)), 10).await), "partial", "{}", quell.email());
+    let (quell, _) = half_asked(CONTAIN).await;
     let history = async || {
         let shown = quell.order_about("show", GROUP_ID, 20).await;
         shown["ok"]["incident"]["history"].as_array().map_or(0, Vec::len)
@@ -287,13 +284,7 @@ async fn what_is_held_is_looked_after_as_quietly_as_ever_while_something_waits_t
 /// A person said no to one plan of it, and now it is another; neither time nor a late answer has that done.
 #[tokio::test]
 async fn what_is_planned_otherwise_after_a_no_is_for_a_person() {
-    let quell = Rehearsal::of(&rule("contain", "approval = { within = '1h', fallback = 'contain' }")).await;
-    let whole = but("attack_sequence", &[GROUP]);
-    let first = without_the_instance(&quell, &whole);
-    assert_eq!(verdict(&quell.handle(first, 0).await), "contained", "{}", quell.email());
-    quell.cloud.inject(Rule::on("guardduty:GetFindings", Fault::Refuse(Refusal::Unavailable)));
-    let more = newer(&whole);
-    assert_eq!(verdict(&quell.handle(quell.event(&more), 10).await), "partial", "{}", quell.email());
+    let (quell, more) = half_asked(&rule("contain", "approval = { within = '1h', fallback = 'contain' }")).await;
     quell.order_about("reject", GROUP_ID, 20).await;
     group_with_rules(&quell).await;
     let held = quell.cloud.world().await;

@@ -4,10 +4,11 @@
 
 #![expect(clippy::panic, reason = "a test that panics has said what it has to say")]
 
-use quell::finding::{Finding, ResourceRole};
+use quell::finding::{Finding, ResourceRole, known_types};
 use quell::remediation::route;
 use quell::request::{Request, read};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::{env, fs, path::Path};
 
 /// One line of the index. The last column is prose, with some facts in it: `sample=true; count=2; role=TARGET`.
@@ -37,6 +38,20 @@ fn every_public_finding_is_understood() {
     }
     table.sort();
     println!("{}", table.join("\n"));
+}
+
+/// The catalogue that was gathered beside the findings; what is retired is in it, too.
+#[test]
+fn every_type_that_guardduty_is_known_to_have_is_covered() {
+    let Some(folder) = env::var_os("QUELL_FINDINGS") else {
+        eprintln!("skipped: QUELL_FINDINGS names no folder of findings");
+        return;
+    };
+    let text = fs::read_to_string(Path::new(&folder).with_file_name("finding-types.csv")).unwrap();
+    let all: BTreeSet<&str> = text.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    let known: BTreeSet<String> = known_types().iter().map(ToString::to_string).collect();
+    let missing: Vec<_> = all.iter().filter(|name| !known.contains(**name)).collect();
+    assert!(all.len() > 150 && missing.is_empty(), "{} types, not known: {missing:?}", all.len());
 }
 
 fn entry(line: &str) -> Option<Entry<'_>> {

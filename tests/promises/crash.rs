@@ -361,7 +361,9 @@ impl Sweep {
             error.starts_with("there is nothing to undo") || error.starts_with("nothing was done"),
             "{what}: {again}"
         );
-        assert_eq!(self.changes().await, [""; 0], "{what}: {}", self.quell.email());
+        let now = self.scene.part_of_world(&self.quell.cloud).await;
+        assert_eq!(self.quell.changes(&self.before, &now), [""; 0], "{what}: {}", self.quell.email());
+        assert!(now == self.before, "{what}: something else is no longer as it was: {} {now}", self.before);
         if self.scene.service == "ec2" {
             assert_eq!(self.quell.cloud.main().rules().await, self.rules, "{what}: {}", self.quell.email());
         }

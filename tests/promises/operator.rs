@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -136,7 +137,9 @@ async fn every_type_of_finding_is_covered_on_a_page() {
     );
     let text = desk.run("coverage --output text").await.out;
     assert!(text.contains("Recon:EC2/Portscan\tinstance\teverything else\tplan\tcompromised-instance\n"), "{text}");
-    assert!(rows.len() >= quell::finding::known_types().len());
+    let named: BTreeSet<&str> = rows.iter().filter_map(|row| row["finding_type"].as_str()).collect();
+    let known: BTreeSet<String> = quell::finding::known_types().iter().map(ToString::to_string).collect();
+    assert!(known.iter().all(|name| named.contains(name.as_str())), "{:?}", known.len());
 }
 
 #[tokio::test]
@@ -154,6 +157,10 @@ async fn a_finding_is_explained_without_aws() {
     desk.run_with("explain -", &old).await.said(0, &["lowered to approve: the finding was last updated"]);
     let archived = old.replace("\"archived\": false", "\"archived\": true");
     desk.run_with("explain -", &archived).await.said(0, &["lowered to plan: the finding is archived"]);
+    let protect = "[[protect]]\narns = ['arn:aws:iam::*:user/ann']\nowner = 'ops'\nreason = 'wages'\n";
+    let guarded = Desk::new(&format!("{CONTAIN}{protect}"));
+    let says = "user ann is protected (ops): wages";
+    guarded.run_with("explain -", &just_now(&read("access_key_used_from_tor"))).await.said(0, &[says]);
     desk.run_with("explain -", &read("root_credentials_used"))
         .await
         .said(0, &["no policy in the account limits the root user"]);

@@ -15,6 +15,7 @@ mod shapes;
 
 use crate::rehearsal::Rehearsal;
 use crate::stage::CONTAIN;
+use jiff::Timestamp;
 use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
 use quell::ledger::protocol::{Done, LetGo, begin_undo, finish_undo};
 use quell::ledger::record::{IncidentRecord, Status, Who};
@@ -39,6 +40,30 @@ fn every_record_ever_written_is_read_whole() {
         };
         assert_eq!(lost(&json, &again), Vec::<String>::new(), "{name}");
     }
+}
+
+/// Which zone a time is in is never a question: all are RFC 3339 in UTC.
+#[test]
+fn every_time_that_was_ever_written_is_in_utc() {
+    let names =
+        ["at", "until", "started", "updated", "created", "due", "told", "ends", "expires", "contained", "touched"];
+    let mut found = 0;
+    for (name, json) in files() {
+        let mut left = vec![&json];
+        while let Some(value) = left.pop() {
+            for (field, value) in value.as_object().into_iter().flatten() {
+                if let Some(text) =
+                    value.as_str().filter(|text| names.contains(&field.as_str()) && !text.starts_with('P'))
+                {
+                    assert!(text.ends_with('Z') && text.parse::<Timestamp>().is_ok(), "{name}: {field} is {text}");
+                    found += 1;
+                }
+            }
+            left.extend(value.as_object().into_iter().flat_map(|it| it.values()));
+            left.extend(value.as_array().into_iter().flatten());
+        }
+    }
+    assert!(found > 100, "{found}");
 }
 
 #[test]

@@ -6,9 +6,10 @@ use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
 use super::finish::note_asked;
 use super::limit::{Limit, begun, counts, is_counted, own};
 use super::merge::{
-    added, approved, fresh, gives_way, has_ended, is_another_plan, is_begun, is_newer, merged, renewed, resumed,
-    shown_again, twin, updated, was_let_go, without,
+    added, approved, fresh, has_ended, is_another_plan, is_begun, is_newer, merged, renewed, resumed, shown_again,
+    twin, updated, was_let_go, without,
 };
+use super::waiting::gives_way;
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
 use crate::incident::{Incident, News, Part};

@@ -1,0 +1,170 @@
+//! What waits for a person, and what a newer look makes of it.
+
+use super::super::hold::both;
+use super::super::record::{Approval, IncidentRecord};
+use super::claim::{Claim, Occasion};
+use super::finish::SAID_NO;
+use super::merge::{is_begun, twin};
+use crate::change::{Change, Rule, Value};
+use crate::guard::ASKS_AGAIN;
+use crate::incident::{News, Part};
+use crate::plan::{NoSteps, Step};
+use crate::policy::{self, Decision, Fallback, Response};
+use crate::setting::Setting;
+use std::collections::BTreeSet;
+
+/// What an earlier state of a finding named, and nobody had decided on when the next one came.
+const EARLIER: &str = ": named by an earlier state of the finding, and not in this plan";
+
+/// What is not decided anew though all could be asked by now is a person's.
+pub(super) fn still_waiting(part: &Part, claim: &Claim) -> Part {
+    let mut part = part.clone();
+    if claim.occasion == Occasion::Asked && part.is_unasked() {
+        left_to_a_person(&mut part.decision);
+    }
+    part
+}
+
+/// What is asked of a person who had been asked before, until when, and whether that is news. `parts` is what the incident is
+/// by now.
+pub(super) fn asked_anew(
+    approval: &Approval,
+    parts: &[Part],
+    claim: &Claim,
+    known: &IncidentRecord,
+) -> (Approval, Option<News>) {
+    let waits = |part: &Part| !is_unseen(part) && part.decision.response == Response::Approve;
+    let is_answered = |old: &Part| {
+        let new = twin(old, &claim.incident.parts).filter(|new| !new.is_unasked());
+        old.is_unasked() && new.is_some_and(|new| gives_way(old, new))
+    };
+    let is_unread = |part: &Part| match twin(part, &known.incident.parts) {
+        // Of what could not be asked then, the terms are others by now.
+        Some(old) if waits(old) => is_answered(old),
+        Some(_) | None => true,
+    };
+    let asks_else = |part: &Part| {
+        let new = twin(part, &claim.incident.parts).filter(|new| new.decision.response == Response::Approve);
+        part.decision.response == Response::Approve && new.is_some_and(|new| gives_way(part, new))
+    };
+    let plan = approval.plan + 1;
+    let news = known.incident.parts.iter().any(asks_else).then_some(News::AskAgain);
+    if parts.iter().filter(|part| waits(part)).any(is_unread) {
+        // Those who decide get their whole time for what they have not seen.
+        (Approval { plan, expires: claim.now, ..approval.clone() }, news)
+    } else if news.is_some() {
+        (Approval { plan, ..approval.clone() }, news)
+    } else {
+        // With what is done now of what could not be asked, the terms of the rest change too.
+        let is_done = known.incident.parts.iter().any(is_answered);
+        let expires = if is_done { claim.now } else { approval.expires };
+        (Approval { expires, ..approval.clone() }, None)
+    }
+}
+
+/// It is not asked again, and nobody is told that it is.
+fn left_to_a_person(decision: &mut Decision) {
+    decision.passing = false;
+    for why in &mut decision.lowered {
+        *why = why.trim_end_matches(ASKS_AGAIN).trim_end_matches("; ").to_owned();
+    }
+}
+
+/// Whether what waits for a person gives way to what a newer look plans: it could not be seen before, the policy wants it
+/// contained by now, what could not be asked can be, or something else is to be approved. What a guard held back still waits.
+pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
+    if is_unseen(old) {
+        return !is_unseen(new);
+    }
+    let is_answered = old.is_unasked() && !new.is_unasked();
+    if is_answered && new.decision.refused.is_some() {
+        return true;
+    }
+    if is_begun(old) || new.plan.no_steps.is_some() || new.decision.response < Response::Approve {
+        return false;
+    }
+    if old.plan.no_steps.is_some() || is_answered {
+        return true;
+    }
+    if new.decision.response == old.decision.response {
+        return !writes_the_same(old, new);
+    }
+    new.decision.response > old.decision.response && old.decision.lowered.is_empty()
+}
+
+/// The newer plan of what waits. It is made on what the finding names by now; what only an earlier state of it named is said.
+pub(super) fn in_place_of(old: &Part, new: &Part) -> Part {
+    let closes_all = |step: &Step, change: &Change| {
+        step.change.setting == change.setting
+            && both((&step.change.from, &step.change.to), (&change.from, &change.to)).is_none()
+    };
+    let is_lost = |change: &&Change| {
+        matches!(change.setting, Setting::IngressRules(_)) && !new.plan.steps().any(|step| closes_all(step, change))
+    };
+    let lost = old.plan.steps().map(|step| &step.change).filter(is_lost).map(|change| format!("{change}{EARLIER}"));
+    let mut part = with_what_is_lost(old, new);
+    part.plan.left_out.extend(lost);
+    part
+}
+
+/// The newer plan, with what was said before of what it has lost.
+pub(super) fn with_what_is_lost(old: &Part, new: &Part) -> Part {
+    let mut part = new.clone();
+    part.plan.left_out.extend(old.plan.left_out.iter().filter(|what| what.contains(EARLIER)).cloned());
+    part
+}
+
+/// Whether two plans would end alike, in whatever order AWS named what they are about.
+fn writes_the_same(one: &Part, other: &Part) -> bool {
+    let writes = |part: &Part| -> Vec<_> { part.plan.steps().map(|step| write_of(&step.change)).collect() };
+    let (one, other) = (writes(one), writes(other));
+    one.len() == other.len() && one.iter().all(|write| other.contains(write))
+}
+
+/// What a change makes of its setting, and which rules it closes.
+fn write_of(change: &Change) -> (Setting, Value, Option<BTreeSet<Rule>>) {
+    let closed = match (&change.from, &change.to) {
+        (Value::Rules(from), Value::Rules(to)) => Some(from - to),
+        _ => None,
+    };
+    (change.setting.clone(), change.to.clone(), closed)
+}
+
+pub(super) fn is_unseen(part: &Part) -> bool {
+    matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. }))
+}
+
+/// What a person said no to, and the finding does not name now, or nobody may look at: it may again.
+pub(super) fn unnamed(claim: &Claim, known: &IncidentRecord) -> impl Iterator<Item = Part> {
+    let is_unnamed = |part: &&Part| is_rejected(part) && twin(part, &claim.incident.parts).is_none();
+    known.incident.parts.iter().filter(is_unnamed).cloned().collect::<Vec<_>>().into_iter()
+}
+
+pub(super) fn is_rejected(decided: &Part) -> bool {
+    decided.decision.response < Response::Approve && has_a_no(decided)
+}
+
+/// A no is to what was shown; of something else a person is asked, and that it was made up is news all the same.
+pub(super) fn still_rejected(decided: &Part, now: &Part) -> Part {
+    let is_else =
+        now.plan.no_steps.is_none() && now.decision.response >= Response::Approve && !writes_the_same(decided, now);
+    if is_else || now.decision.refused.is_some() { after_a_no(now) } else { decided.clone() }
+}
+
+/// The part as it is planned after a person said no to another plan of it: only a person has it done, not time, nor an
+/// answer that comes late.
+pub(super) fn after_a_no(now: &Part) -> Part {
+    let mut part = now.clone();
+    let decision = &mut part.decision;
+    decision.response = decision.response.min(Response::Approve);
+    decision.approved = false;
+    left_to_a_person(decision);
+    decision.approval =
+        decision.approval.take().map(|approval| policy::Approval { fallback: Fallback::Abandon, ..approval });
+    decision.lowered.push(SAID_NO.to_owned());
+    part
+}
+
+pub(super) fn has_a_no(part: &Part) -> bool {
+    part.decision.lowered.iter().any(|why| why == SAID_NO)
+}
