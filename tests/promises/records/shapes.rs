@@ -99,6 +99,11 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
     let entry = all_said.history[0].clone();
     all_said.history.extend(every_what().into_iter().map(|what| Entry { what, who: Who::Sweep, ..entry.clone() }));
     let of_each = of_every_setting(&policy);
+    let mut beside_others = of_each.clone();
+    for step in beside_others.incident.parts.iter_mut().flat_map(|part| part.plan.stages.iter_mut().flatten()) {
+        let Setting::IngressRules(_) = step.change.setting else { continue };
+        step.narrowed = Some(Change { to: Value::Rules(BTreeSet::new()), ..step.change.clone() });
+    }
     let said = every_news().into_iter().map(|(name, news)| {
         let mut record = held.clone();
         record.incident.news = Some(news);
@@ -124,6 +129,7 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
         ("left-alone", left),
         ("long-history", all_said),
         ("of-every-setting", of_each),
+        ("beside-others", beside_others),
         ("of-every-subject", of_every_subject(&policy)),
     ];
     named.into_iter().chain(said).collect()
