@@ -78,12 +78,8 @@ pub struct Incidents {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
     /// How many older ones there are, for which the answer has no room.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default)]
     pub older: usize,
-}
-
-fn is_none(number: &usize) -> bool {
-    *number == 0
 }
 
 /// One line of the list.

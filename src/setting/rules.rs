@@ -156,6 +156,7 @@ pub fn plain_word(text: &str) -> String {
 }
 
 /// An option with its value. AWS lets names begin with what a command line takes for an option, or a shell for a command.
+#[must_use]
 pub fn option(name: &str, value: &str) -> String {
     let between = if value.starts_with(['-', '=']) { '=' } else { ' ' };
     format!("--{name}{between}{value}")

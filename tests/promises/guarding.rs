@@ -141,7 +141,7 @@ async fn roles_that_only_aws_changes_are_left() {
     let role = iam.call("GetRole", &[("RoleName", "AWSServiceRoleForECS")]).await["Role"]["RoleId"].clone();
     let linked = read("instance_credentials_used_outside_aws").replace("web-server", "AWSServiceRoleForECS");
     let linked = quell.account.localise(&linked);
-    let linked = linked.replace(&quell.account.real("AROADBQP57FF2AEXAMPLE"), role.as_str().unwrap_or_default());
+    let linked = linked.replace(quell.account.real("AROADBQP57FF2AEXAMPLE"), role.as_str().unwrap_or_default());
     let says = "role AWSServiceRoleForECS is service-linked: only the AWS service itself can change it";
     check(&quell, quell.event(&linked), "refused", &[says]).await;
 }

@@ -361,9 +361,9 @@ async fn the_history_has_the_ids_that_cloudtrail_has() {
         assert_eq!(verdict(&quell.deliver(&scene.event()).await), "contained", "{scene}");
         // Contained again by the sweep, too.
         if scene.service == "iam" {
-            attacker.open_identities(&quell).await
+            attacker.open_identities(&quell).await;
         } else {
-            attacker.open_network(&quell).await
+            attacker.open_network(&quell).await;
         }
         quell.tick(20).await.ok();
         assert_eq!(quell.verdicts().last().map(String::as_str), Some("CONTAINED AGAIN"), "{scene}: {}", quell.email());

@@ -269,7 +269,9 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     let mut counters = counts(&claim.limits, &begun);
     if matches!(claim.occasion, Occasion::Approve { .. }) {
         // What a person approved is theirs to answer for, however much there was in the hour: it counts, and is not held back.
-        counters.iter_mut().for_each(|count| count.at_most = u32::MAX);
+        for count in &mut counters {
+            count.at_most = u32::MAX;
+        }
     }
     if let Some(full) = counters.iter().find(|count| count.is_beyond() || seen.full.contains(&count.counter)) {
         let counter = full.counter.clone();

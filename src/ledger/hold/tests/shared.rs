@@ -115,9 +115,9 @@ impl World {
         let made = joined.made_of(&plan, &id(who), self.hold.as_ref());
         (self.hold, _) = (Some(joined), self.plans.insert(who, plan));
         if old.is_none() {
-            self.write(&made, None)
+            self.write(&made, None);
         } else {
-            self.look(who)
+            self.look(who);
         }
         for port in &self.ports[&who] {
             assert!(!lets_in(&self.now, *port), "{port} is open though {who} found it: {:?}", self.now);
@@ -139,12 +139,13 @@ impl World {
             Release::Back(back) => match give_back(&back, &self.read(&hold.seen_with(&back))) {
                 GiveBack::Already => {}
                 GiveBack::Write(change) => self.write(&change, Some(who)),
-                other => panic!("nobody closed anything: {other:?}"),
+                other @ (GiveBack::WriteBut { .. } | GiveBack::Drifted) => panic!("nobody closed anything: {other:?}"),
             },
             other @ (Release::NotHeld | Release::Wait { .. }) => panic!("{other:?}"),
         }
         self.hold = Some(hold.released_by(&id(who), now));
-        (self.plans.remove(&who), self.ports.remove(&who));
+        self.plans.remove(&who);
+        self.ports.remove(&who);
     }
 
     fn put_back(&mut self, beside: bool) {
@@ -171,7 +172,9 @@ impl World {
 
 fn check(ranges: &[(i32, i32)], acts: &[Act]) {
     let mut world = World::of(ranges);
-    acts.iter().for_each(|act| world.act(*act));
+    for act in acts {
+        world.act(*act);
+    }
     world.end();
 }
 
