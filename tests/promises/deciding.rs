@@ -596,8 +596,7 @@ async fn what_waits_in_the_place_of_another_plan_has_a_number_of_its_own() {
 }
 
 /// The interface is given back when its time is over, and the group cannot be: that is not over, the interface is.
-#[tokio::test]
-async fn what_has_ended_in_part_is_not_contained_again_by_deciding_on_the_rest() {
+async fn ended_in_part() -> Rehearsal {
     let policy = CONTAIN.replace("response", "max_blast = 0\nexpires = '1h'\nresponse");
     let quell = Rehearsal::of(&policy).await;
     assert_eq!(verdict(&quell.deliver(&but("attack_sequence", &[GROUP])).await), "partial", "{}", quell.email());
@@ -609,6 +608,12 @@ async fn what_has_ended_in_part_is_not_contained_again_by_deciding_on_the_rest()
         quell.tick(HOUR + later).await.ok();
     }
     assert!(quell.email().contains("still held, tried again in six hours"), "{}", quell.email());
+    quell
+}
+
+#[tokio::test]
+async fn what_has_ended_in_part_is_not_contained_again_by_deciding_on_the_rest() {
+    let quell = ended_in_part().await;
     let network = quell.cloud.part_of_world(&quell.cloud.account_id, "ec2").await;
     let approved = quell.approve(GROUP_ID, 1, HOUR + 300).await;
     let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
@@ -620,16 +625,7 @@ async fn what_has_ended_in_part_is_not_contained_again_by_deciding_on_the_rest()
 /// The first approval is answered with another plan, and the second one is of that.
 #[tokio::test]
 async fn what_has_ended_in_part_is_not_contained_again_by_deciding_twice() {
-    let policy = CONTAIN.replace("response", "max_blast = 0\nexpires = '1h'\nresponse");
-    let quell = Rehearsal::of(&policy).await;
-    assert_eq!(verdict(&quell.deliver(&but("attack_sequence", &[GROUP])).await), "partial", "{}", quell.email());
-    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
-    let group = quarantine_groups(&quell).await.remove(0);
-    let subnet = quell.account.real("subnet-0a1b2c3d4e5f60020");
-    ec2.call("CreateNetworkInterface", &[("SubnetId", subnet), ("SecurityGroupId.1", &group)]).await;
-    for later in [60, 130, 260] {
-        quell.tick(HOUR + later).await.ok();
-    }
+    let quell = ended_in_part().await;
     let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
     let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
     iam.call("UpdateAccessKey", &[("UserName", "ann"), ("AccessKeyId", key), ("Status", "Inactive")]).await;
