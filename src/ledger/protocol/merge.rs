@@ -146,7 +146,7 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         // What the finding does next has it contained again; a decision on something else, or another try, does not.
         Some(before) if !newer && has_ended(before, known) => ended(before),
         // Nor is anything else done of a finding of which nothing was wanted.
-        None if known.status == Status::Rejected => after_a_no(part),
+        Some(_) | None if known.status == Status::Rejected => after_a_no(part),
         Some(old) if !is_begun(old) => with_what_is_lost(old, part),
         Some(_) | None => part.clone(),
     });
