@@ -52,12 +52,12 @@ pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
 /// was shown, and is planned anew when a person decides; what comes to it is shown as another plan.
 pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let (parts, approval, asked) = match &known.approval {
-        Some(approval) => {
+        Some(approval) if known.status != Status::Rejected => {
             let parts = beside_what_waits(claim, known);
             let (approval, news) = asked_anew(approval, &parts, claim, known);
             (parts, Some(approval), news)
         }
-        None => (merged(claim, known), None, (known.status == Status::Rejected).then_some(News::AskAgain)),
+        Some(_) | None => (merged(claim, known), None, (known.status == Status::Rejected).then_some(News::AskAgain)),
     };
     let news = claim.incident.news.clone().or_else(|| known.incident.news.clone()).or(asked);
     let news = news.or_else(|| is_wider(known, &parts).then_some(News::More));
@@ -133,6 +133,9 @@ pub(super) fn shown_again(claim: &Claim, known: &IncidentRecord) -> IncidentReco
 
 /// The parts that were begun, as they were planned, with what only the newer look found; and the newer ones of the rest.
 pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
+    if known.status == Status::Rejected {
+        return after_rejection(claim, known);
+    }
     let newer = is_newer(&claim.incident.finding, &known.incident.finding);
     let is_going_on = |part: &&Part| is_begun(part) && !has_ended(part, known);
     let old: Vec<&Part> = known.incident.parts.iter().filter(is_going_on).collect();
@@ -145,12 +148,19 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         Some(decided) if is_rejected(decided) => still_rejected(decided, part),
         // What the finding does next has it contained again; a decision on something else, or another try, does not.
         Some(before) if !newer && has_ended(before, known) => ended(before),
-        // Nor is anything else done of a finding of which nothing was wanted.
-        Some(_) | None if known.status == Status::Rejected => after_a_no(part),
         Some(old) if !is_begun(old) => with_what_is_lost(old, part),
         Some(_) | None => part.clone(),
     });
     kept.chain(over).chain(unnamed(claim, known)).chain(new).collect()
+}
+
+/// Nothing is done of a finding of which nothing was wanted, but what a person approves.
+fn after_rejection(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
+    let parts = claim.incident.parts.iter().map(|part| match twin(part, &known.incident.parts) {
+        Some(decided) if is_rejected(decided) => still_rejected(decided, part),
+        Some(_) | None => after_a_no(part),
+    });
+    parts.chain(unnamed(claim, known)).collect()
 }
 
 /// Whether the part was contained for a time that is over: nothing of it is held, and no person gave all of it back.
