@@ -30,6 +30,8 @@ pub enum Kind {
     Other,
 }
 
+const NO_TIME: &str = "no time left";
+
 impl CloudError {
     /// Reads the meaning of a failed call off its error code, and off the HTTP status of a code that is not known here: each
     /// service has names of its own for what is AWS's failure.
@@ -70,8 +72,14 @@ impl CloudError {
     /// The invocation ends before the work does; the next one goes on.
     #[must_use]
     pub fn out_of_time(operation: &'static str) -> Self {
-        let (code, message) = ("no time left".to_owned(), "the invocation is about to end".to_owned());
+        let (code, message) = (NO_TIME.to_owned(), "the invocation is about to end".to_owned());
         Self { operation, kind: Kind::Transient, code, message }
+    }
+
+    /// Whether nobody was asked, or there was no time to wait for the answer.
+    #[must_use]
+    pub fn is_out_of_time(&self) -> bool {
+        self.code == NO_TIME
     }
 
     /// The named resource is missing from an answer that should list it.

@@ -234,7 +234,7 @@ impl Handler {
 
     /// Tells people, and only then writes down that they were told.
     async fn tell(&self, story: Story, invocation: &Invocation) -> Result<Incident, HandlerError> {
-        let Story { incident, record, is_known, is_one_of_many } = story;
+        let Story { incident, record, is_known, is_one_of_many, unwritten: _ } = story;
         write_down(&incident);
         let Responder { clouds, ledger, .. } = &self.responder;
         if is_known {

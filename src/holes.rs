@@ -43,7 +43,7 @@ impl Holes {
     pub fn of_tcp(rule: &Rule, ports: impl IntoIterator<Item = u16>) -> Self {
         let flow = Flow { direction: rule.direction, transport: Transport::Tcp, peer: rule.peer.clone() };
         let ports = ports.into_iter().map(|port| (i32::from(port), i32::from(port)));
-        Self { ports: BTreeMap::from([(flow, joined(ports.collect()))]), whole: BTreeSet::new() }
+        Self { ports: BTreeMap::from([(flow, ports.collect())]), whole: BTreeSet::new() }.in_order()
     }
 
     /// What the rules before let through, and those after do not.

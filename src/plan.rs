@@ -20,6 +20,9 @@ pub struct Plan {
     /// What should have been among the steps and cannot be: with any of these the subject is contained in part only.
     #[serde(default)]
     pub left_out: Vec<String>,
+    /// What an earlier state of the finding would have had changed, and this plan does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Change>,
     /// What containment by these steps does not stop.
     pub residual: Vec<String>,
     /// What people can do that Quell does not, in the order to do it.
@@ -107,6 +110,7 @@ impl Plan {
             no_steps: None,
             notes: Vec::new(),
             left_out: Vec::new(),
+            earlier: Vec::new(),
             residual: Vec::new(),
             manual: Vec::new(),
             at_most: None,

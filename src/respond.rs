@@ -87,6 +87,8 @@ pub struct Story {
     pub is_known: bool,
     /// It is one of many that wait beyond the hour's limit: the next tick tells them together.
     pub is_one_of_many: bool,
+    /// Why nothing was done, where that is since the ledger could not be written.
+    pub unwritten: Option<LedgerError>,
 }
 
 /// Why nobody is told.
@@ -306,13 +308,14 @@ impl Story {
         let approval = record.approval.clone().filter(|_| record.status == Status::Waiting);
         let beside = Beside { approval, ends: record.ends, ..Beside::default() };
         let incident = Incident { beside, ..record.incident.clone() };
-        Self { incident, is_known: record.told.is_some(), record: Some(record), is_one_of_many: false }
+        let is_known = record.told.is_some();
+        Self { incident, is_known, record: Some(record), is_one_of_many: false, unwritten: None }
     }
 
     /// What the ledger does not have, nor whether people know.
     #[must_use]
     pub fn unrecorded(incident: Incident) -> Self {
-        Self { incident, record: None, is_known: false, is_one_of_many: false }
+        Self { incident, record: None, is_known: false, is_one_of_many: false, unwritten: None }
     }
 }
 
@@ -337,7 +340,7 @@ fn unrecorded(mut incident: Incident, error: &LedgerError) -> Ending {
         part.decision = decision.lowered_to(Response::Plan, why.clone());
     }
     incident.beside.failure = Some(why);
-    Ending::Tell(Box::new(Story::unrecorded(incident)))
+    Ending::Tell(Box::new(Story { unwritten: Some(error.clone()), ..Story::unrecorded(incident) }))
 }
 
 /// Clients for a place, whose identity was asked: without that nothing is believed, and nothing is written.

@@ -11,10 +11,14 @@ use crate::plan::NoSteps;
 use crate::policy::{Fallback, Response};
 use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, plan_after, plan_for, tell};
 use crate::undo::undo;
+use std::time::{Duration, Instant};
 
 /// How many incidents one sweep asks for: more than it has time for, so that those that fail each time, and stay the longest
 /// overdue, do not keep the others from their turn.
 pub const MOST: i32 = 1_000;
+
+/// What a claim takes, with room to spare.
+const WRITING: Duration = Duration::from_secs(3);
 
 /// The incidents that are due, the longest overdue first.
 ///
@@ -90,27 +94,30 @@ async fn take(responder: &Responder, run: &Run, id: &IncidentId, occasion: Occas
 
 /// What was begun goes on as it was planned; what could not be looked at then is looked at now.
 async fn resume(responder: &Responder, run: &Run, record: IncidentRecord) -> Ending {
-    let incident = Box::pin(plan_for(responder, record.incident.finding.clone(), run.until)).await;
+    let incident = Box::pin(plan_for(responder, record.incident.finding.clone(), planned_by(run))).await;
     claim(responder, run, incident, Occasion::Delivery, Seen::early(record)).await
 }
 
-/// Where the claim could not be written nothing was done, and the finding was told before, or is told once it can be: what
-/// people hear each hour is that the ledger cannot be used.
+/// Where the claim could not be written nothing was done, and it is tried again in a minute: people hear of the ledger, once an
+/// hour, and not of each of these each time.
 fn written(ending: Ending) -> Result<Ending, LedgerError> {
-    let is_made = |part: &Part| !part.results.is_empty();
-    match ending {
-        Ending::Tell(story) if story.record.is_none() && !story.incident.parts.iter().any(is_made) => {
-            Err(LedgerError::Unwritten(story.incident.beside.failure.clone().unwrap_or_default()))
-        }
-        ending @ (Ending::Tell(_) | Ending::Quiet(_) | Ending::ComeAgain { .. }) => Ok(ending),
-    }
+    let unwritten = match &ending {
+        Ending::Tell(story) => story.unwritten.clone(),
+        Ending::Quiet(_) | Ending::ComeAgain { .. } => None,
+    };
+    unwritten.map_or(Ok(ending), |error| Err(LedgerError::Unwritten(Box::new(error))))
+}
+
+/// Until when the sweep looks and plans, so that there is time to write down that something cannot be seen.
+fn planned_by(run: &Run) -> Instant {
+    run.until.checked_sub(WRITING).unwrap_or(run.until)
 }
 
 /// Nobody decided in time, and the rule says to contain then: what is there now is looked at first.
 async fn contain(responder: &Responder, run: &Run, record: IncidentRecord) -> Result<Ending, LedgerError> {
     let now = clock::now();
     let waited = now.duration_since(record.incident.started);
-    let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), run.until, waited)).await;
+    let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), planned_by(run), waited)).await;
     // What cannot be looked at or asked now, the next minutes may show; people hear of it when they do not.
     let is_unasked = incident.unseen().is_some() || incident.parts.iter().any(Part::is_unasked);
     if is_unasked && responder.ledger.postpone(&record, now).await? {
@@ -135,7 +142,7 @@ pub async fn ask_again(responder: &Responder, run: &Run, id: &IncidentId) -> Res
         return Ok(Ending::Quiet(Quiet::Known));
     }
     let waited = now.duration_since(record.incident.started);
-    let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), run.until, waited)).await;
+    let mut incident = Box::pin(plan_after(responder, record.incident.finding.clone(), planned_by(run), waited)).await;
     let is_unasked = incident.parts.iter().any(Part::is_unasked);
     let is_unseen = |part: &Part| matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. }));
     let was_unasked = |part: &Part| {

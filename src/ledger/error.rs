@@ -20,8 +20,8 @@ pub enum LedgerError {
     #[error("too much to record at once: {what}")]
     TooLarge { what: String },
     /// Something was to go on, and its claim could not be written.
-    #[error("{0}")]
-    Unwritten(String),
+    #[error("an incident cannot be gone on with: {0}")]
+    Unwritten(Box<Self>),
     #[error("the ledger's record {key} cannot be read: {why}")]
     Unreadable { key: String, why: String },
 }
@@ -36,7 +36,16 @@ impl LedgerError {
     /// Whether the ledger as such is out of reach, and not one of its records.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Unwritten(_))
+        match self {
+            // Where there was no time to ask it, nothing is known of it.
+            Self::Unreachable(error) => !error.is_out_of_time(),
+            Self::Unwritten(error) => error.is_outage(),
+            Self::Contended
+            | Self::TakenOver(_)
+            | Self::Unknown(_)
+            | Self::TooLarge { .. }
+            | Self::Unreadable { .. } => false,
+        }
     }
 
     /// Whether trying again may help.

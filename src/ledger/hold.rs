@@ -171,10 +171,13 @@ impl Hold {
         rules(&new.from).into_iter().flatten().filter(|rule| !known.contains(rule)).cloned().collect()
     }
 
-    /// All rules that the original or a holder speaks of, or that are wanted.
+    /// All rules that the original or a holder speaks of, or that are wanted, or would be without one of the holders: an undo
+    /// may have ended between its two calls.
     fn concerned(&self) -> BTreeSet<Rule> {
-        let ends = self.holders.iter().flat_map(|holder| [&holder.from, &holder.to]).chain([&self.original]);
-        ends.chain([&self.wanted()]).filter_map(rules).flatten().cloned().collect()
+        let ends = self.holders.iter().flat_map(|holder| [holder.from.clone(), holder.to.clone()]);
+        let without = self.holders.iter().map(|one| self.wanted_by(&|other| other.incident != one.incident));
+        let all = ends.chain(without).chain([self.original.clone(), self.wanted()]);
+        all.flat_map(|value| rules(&value).cloned().unwrap_or_default()).collect()
     }
 
     /// What the setting must be while its holders hold it.
@@ -427,18 +430,29 @@ impl Holder {
 }
 
 /// Two plans of one incident on a group's rules as one: what either closes of the rules that either was made on. None where
-/// they are of something else, or the new one closes nothing more.
+/// they are of something else, or the new one closes no port and no rule more.
 #[must_use]
 pub fn both((from, to): (&Value, &Value), (new_from, new_to): (&Value, &Value)) -> Option<(Value, Value)> {
     let (from, to, new_from, new_to) = (rules(from)?, rules(to)?, rules(new_from)?, rules(new_to)?);
     let (holes, more) = (Holes::between(from, to), Holes::between(new_from, new_to));
-    if more.is_within(&holes) {
+    if more.is_within(&holes) && (new_from - new_to).is_subset(from) {
         return None;
     }
     let holes = holes.and(&more);
     let (before, after) = (from | new_from, to | new_to);
     let after = before.union(&after).flat_map(|rule| holes.rest_of(rule)).collect();
     Some((Value::Rules(before), Value::Rules(after)))
+}
+
+/// Whether a change of a group's rules closes what another does not.
+#[must_use]
+pub fn closes_more(change: &Change, than: &Change) -> bool {
+    match (&change.from, &change.to, &than.from, &than.to) {
+        (Value::Rules(from), Value::Rules(to), Value::Rules(other_from), Value::Rules(other_to)) => {
+            !Holes::between(from, to).is_within(&Holes::between(other_from, other_to))
+        }
+        _ => false,
+    }
 }
 
 /// From when on AWS shows what was written at that time.

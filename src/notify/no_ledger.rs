@@ -10,7 +10,7 @@ pub const SCHEMA: &str = "quell.ledger.v1";
 
 const WHY: usize = 400;
 
-const NOW: &str = "Nothing that Quell holds is looked after: what an attacker opens again stays open, what was for a time is \
+const NOW: &str = "What Quell holds may not be looked after: what an attacker opens again stays open, what was for a time is \
                    not given back, and what a crash left is not gone on with. What comes in is contained \
                    only where its claim can be written.";
 
@@ -78,7 +78,7 @@ pub fn no_ledger(whose: &Whose<'_>, why: &str, repeated: bool) -> Message {
             },
             "metadata": { "threadId": format!("quell-ledger-{}", whose.account()), "summary": markdown(&headline) },
         }).to_string(),
-        "sms": format!("{headline}. Nothing held is looked after. See e-mail."),
+        "sms": format!("{headline}. What is held may not be looked after. See e-mail."),
     });
     let attributes = BTreeMap::from([
         ("verdict", Attribute::Text("failed".to_owned())),

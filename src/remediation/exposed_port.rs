@@ -98,7 +98,10 @@ fn step(finding: &Finding, exposure: &Exposure, group: &GroupId, rules: &BTreeSe
     let new = parts.into_iter().filter(|part| !there.contains(part));
     let to = Value::Rules(there.iter().cloned().chain(new).collect());
     let change = Change { setting: rules_of(group), from: Value::Rules(&from | &there), to };
-    Some(Step::new(change, format!("port {} of {} is no longer open to the world", listed(&ports), exposure.id)))
+    // What is closed already, this does not keep closed.
+    let open = |port: &&u16| from.iter().any(|rule| rule.lets_in_tcp(i32::from(**port)));
+    let closes: BTreeSet<u16> = ports.iter().filter(open).copied().collect();
+    Some(Step::new(change, format!("port {} of {} is no longer open to the world", listed(&closes), exposure.id)))
 }
 
 /// What the rule opens besides these ports.

@@ -147,6 +147,24 @@ async fn what_an_update_adds_to_what_a_person_approved_is_told_as_not_done() {
     assert_eq!(quell.told(), [""; 0], "{}", quell.email());
 }
 
+/// Looks watch the rules that were closed; the finding's next state is planned on whatever opens the port by then.
+#[tokio::test]
+async fn a_port_that_somebody_opens_by_another_rule_is_closed_by_the_next_state() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let world = [
+        ("IpPermissions.1.IpRanges.1.CidrIp", "0.0.0.0/0"),
+        ("IpPermissions.1.IpRanges.1.Description", "to look at it"),
+    ];
+    let rule = tcp(quell.account.real("sg-0c1b2c3d4e5f60030"), ["22", "22"], world);
+    ec2.call("AuthorizeSecurityGroupIngress", &rule).await;
+    let next = quell.event(&newer(&probe_of("22", ID)));
+    assert_eq!(verdict(&quell.handle(next, 20).await), "contained", "{}", quell.email());
+    assert_eq!(open(&quell).await, [(20, 21), (23, 30)], "{}", quell.email());
+    assert_eq!(quell.told().len(), 2, "it is told: {:?}", quell.told());
+}
+
 /// A look that saw nothing says nothing of what is open.
 #[tokio::test]
 async fn what_was_found_later_is_said_until_somebody_looks() {

@@ -1,8 +1,11 @@
 //! A person said no: to that plan for good, and to no other.
 
-use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, rule, without_the_instance};
+use crate::cloud::Refusal;
+use crate::crash::scene::group_with_rules;
+use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, refuse, rule, without_the_instance};
+use crate::one_group::probe_of;
 use crate::rehearsal::Rehearsal;
-use crate::stage::{CONTAIN, read};
+use crate::stage::{CONTAIN, know, read};
 use crate::story::{but, newer};
 use crate::taking_back::verdict;
 use serde_json::Value;
@@ -106,4 +109,83 @@ async fn a_session_with_a_new_key_is_the_same_session() {
     quell.handle(quell.event(&other), 20).await.ok();
     assert_eq!(quell.told(), [""; 0], "{}", quell.email());
     assert_eq!(quell.approve(id, 1, 30).await["ok"]["verdict"], "contained", "{}", quell.email());
+}
+
+/// What failed for a moment, or crashed, is tried again, and asks again: nobody takes that for a yes.
+#[tokio::test]
+async fn a_no_outlasts_a_failure_that_passes() {
+    let limit = "[limit]\nremediation = { compromised-instance = 0 }\n";
+    let mut quell = Rehearsal::of(&format!("{limit}{CONTAIN}")).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    assert_eq!(verdict(&quell.deliver(&whole).await), "partial", "{}", quell.email());
+    quell.order_about("reject", GROUP_ID, 10).await;
+    // By now another plan is made of the instance, and nothing but the no keeps it from being done.
+    group_with_rules(&quell).await;
+    quell.decide(CONTAIN);
+    let contained = quell.cloud.world().await;
+    let next = newer(&whole);
+    refuse(&quell, &["GetUserPolicy", "ListAccessKeys"], Refusal::Throttled);
+    quell.handle(quell.event(&next), 20).await.ok();
+    quell.cloud.heal();
+    quell.handle(quell.event(&next), 90).await.ok();
+    for later in [160, 400, HOUR] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+    assert!(quell.email().contains("held back to approve: a person said no to an earlier plan"), "{}", quell.email());
+}
+
+/// What nobody decided on in time nobody turned down: a later state is asked again.
+#[tokio::test]
+async fn what_is_asked_after_a_no_and_not_decided_is_asked_again() {
+    let quell = Rehearsal::of(&rule("approve", "approval = { within = '1h' }")).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    quell.handle(without_the_instance(&quell, &whole), 0).await.ok();
+    quell.order_about("reject", GROUP_ID, 10).await;
+    let second = newer(&whole);
+    assert_eq!(verdict(&quell.handle(quell.event(&second), 20).await), "waiting-for-approval", "{}", quell.email());
+    quell.tick(HOUR + 90).await.ok();
+    quell.cloud.forget_calls();
+    let third = quell.event(&newer(&second));
+    assert_eq!(verdict(&quell.handle(third, HOUR + 200).await), "waiting-for-approval", "{}", quell.email());
+    assert!(quell.email().contains(WAITS), "{}", quell.email());
+}
+
+#[tokio::test]
+async fn that_it_goes_on_after_a_no_is_told_though_it_could_not_be_at_first() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    quell.deliver(&read(KEY)).await.ok();
+    quell.order_about("reject", KEY_ID, 10).await;
+    quell.cloud.forget_calls();
+    refuse(&quell, &["sns:Publish"], Refusal::Throttled);
+    quell.handle(quell.event(&newer(&read(KEY))), 20).await.ok();
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(90).await.ok();
+    assert!(quell.email().contains("left alone, since a person rejected the plan"), "{}", quell.email());
+    quell.cloud.forget_calls();
+    quell.handle(quell.event(&newer(&newer(&read(KEY)))), 160).await.ok();
+    quell.tick(220).await.ok();
+    assert_eq!(quell.told(), [""; 0], "once: {}", quell.email());
+}
+
+const PROBED: &str = "0d5e8e95fc4de1f034e96967422b76b5";
+
+/// Of the third state both ports are in the plan, and nothing is left to say of the first.
+#[tokio::test]
+async fn what_comes_back_into_the_plan_is_not_said_to_be_missing() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    quell.deliver(&probe_of("22", PROBED)).await.ok();
+    let second = newer(&probe_of("25", PROBED));
+    quell.handle(quell.event(&second), 10).await.ok();
+    assert!(quell.email().contains("not in this plan"), "{}", quell.email());
+    let mut third = quell.event(&newer(&second));
+    let probed = third.pointer_mut("/detail/service/action/portProbeAction/portProbeDetails").unwrap();
+    let mut other = probed[0].clone();
+    other["localPortDetails"]["port"] = 22.into();
+    probed.as_array_mut().unwrap().push(other);
+    know(&quell.cloud, &third.to_string());
+    quell.handle(third, 20).await.ok();
+    assert!(!quell.email().contains("not in this plan"), "{}", quell.email());
+    assert_eq!(quell.approve(PROBED, 3, 30).await["ok"]["verdict"], "contained", "{}", quell.email());
 }

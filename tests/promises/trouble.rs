@@ -389,3 +389,21 @@ async fn a_ledger_that_takes_no_writes_is_told_once_an_hour_and_not_for_each_inc
     quell.handle_in(&process, json!({ "quell": "tick" }), 240).await.ok();
     assert_eq!(quell.verdicts(), ["CONTAINED"; 2]);
 }
+
+/// An account that hangs is no outage of the ledger: that it cannot be seen is written down, and tried less often.
+#[tokio::test]
+async fn an_account_that_hangs_is_not_taken_for_the_ledger() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let (pause, reached) = breakpoint();
+    quell.cloud.inject(Rule::on("dynamodb:TransactWriteItems", Fault::PauseAfter(pause)));
+    assert!(quell.handle_until(quell.event(&read(INSTANCE)), 0, reached).await);
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.cloud.inject(Rule::on("ec2:*", Fault::Delay(Duration::from_mins(2))));
+    quell.tick(60).await.ok();
+    assert!(!quell.told().is_empty() && quell.told().iter().all(|told| !told.contains("LEDGER")), "{:?}", quell.told());
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(400).await.ok();
+    assert_eq!(quell.verdicts().last().map(String::as_str), Some("CONTAINED"), "{}", quell.email());
+}

@@ -129,7 +129,12 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
         Ok(How::Again) => begin(claim, seen, resumed(claim, known), How::Again),
         Ok(How::Approved) => begin(claim, seen, approved(claim, known), How::Approved),
         Ok(How::AskAgain) => take(claim, shown_again(claim, known), How::AskAgain),
-        Ok(How::LeftAlone) => take(claim, updated(claim, known), How::LeftAlone),
+        Ok(How::LeftAlone) => {
+            // Whoever comes next tells it, should this run not.
+            let mut record = IncidentRecord { told: None, ..updated(claim, known) };
+            record.incident.news = Some(News::LeftAlone);
+            take(claim, record, How::LeftAlone)
+        }
         Ok(How::Announce) => take(claim, known.clone(), How::Announce),
         Err(why) => denied(why),
     }

@@ -23,6 +23,9 @@ const PUT_OFF: SignedDuration = SignedDuration::from_secs(65);
 /// Why a part is not done that a person turned down.
 pub(super) const SAID_NO: &str = "a person said no";
 
+/// Why nothing else of a finding is done without a person, of which one turned something down.
+pub(super) const SAID_NO_BEFORE: &str = "a person said no to an earlier plan";
+
 /// What became of the record's plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finish {
@@ -280,7 +283,7 @@ pub fn verified(record: &IncidentRecord, now: Timestamp) -> Swap {
 #[must_use]
 pub fn told(record: &IncidentRecord, now: Timestamp) -> Swap {
     let mut record = record.clone();
-    if let Some(News::StaysGivenBack { .. }) = record.incident.news.take() {
+    if let Some(News::StaysGivenBack { .. } | News::LeftAlone) = record.incident.news.take() {
         record.said_left = Some(now);
     }
     match record.status {

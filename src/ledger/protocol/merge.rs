@@ -8,7 +8,7 @@ use super::claim::{Claim, Occasion};
 use super::held_by;
 use super::waiting::{
     after_a_no, asked_anew, gives_way, has_a_no, in_place_of, is_rejected, still_rejected, still_waiting, unnamed,
-    with_what_is_lost,
+    with_earlier, with_what_is_lost,
 };
 use crate::change::{Change, Value};
 use crate::finding::Finding;
@@ -17,6 +17,7 @@ use crate::plan::{NoSteps, Step};
 use crate::policy::{Fallback, Response};
 use crate::setting::Setting;
 use std::collections::BTreeSet;
+use std::mem;
 
 /// What an update adds, and the rule does not decide on.
 const FOUND_LATER: &str = ": found later, and not done, since it is held back to ";
@@ -89,6 +90,7 @@ pub(super) fn added<'a>(claim: &'a Claim, known: &IncidentRecord) -> Vec<&'a Par
 pub(super) fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let parts = claim.incident.parts.iter().map(|part| match twin(part, &known.incident.parts) {
         Some(decided) if is_rejected(decided) => still_rejected(decided, part),
+        Some(decided) if has_a_no(decided) => after_a_no(part),
         Some(_) | None => part.clone(),
     });
     let incident = Incident { parts: parts.chain(unnamed(claim, known)).collect(), ..claim.incident.clone() };
@@ -148,6 +150,7 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         Some(decided) if is_rejected(decided) => still_rejected(decided, part),
         // What the finding does next has it contained again; a decision on something else, or another try, does not.
         Some(before) if !newer && has_ended(before, known) => ended(before),
+        Some(old) if has_a_no(old) => after_a_no(&with_what_is_lost(old, part)),
         Some(old) if !is_begun(old) => with_what_is_lost(old, part),
         Some(_) | None => part.clone(),
     });
@@ -236,7 +239,8 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool)
             result.outcome = Outcome::Failed { why, transient: true };
         }
     }
-    part
+    let earlier = mem::take(&mut part.plan.earlier);
+    with_earlier(&part, &earlier)
 }
 
 /// What a newer plan adds to a change of many settings in one.

@@ -1,14 +1,14 @@
 //! What waits for a person, and what a newer look makes of it.
 
-use super::super::hold::both;
+use super::super::hold::closes_more;
 use super::super::record::{Approval, IncidentRecord};
 use super::claim::{Claim, Occasion};
-use super::finish::SAID_NO;
+use super::finish::{SAID_NO, SAID_NO_BEFORE};
 use super::merge::{is_begun, twin};
 use crate::change::{Change, Rule, Value};
 use crate::guard::ASKS_AGAIN;
 use crate::incident::{News, Part};
-use crate::plan::{NoSteps, Step};
+use crate::plan::NoSteps;
 use crate::policy::{self, Decision, Fallback, Response};
 use crate::setting::Setting;
 use std::collections::BTreeSet;
@@ -94,23 +94,31 @@ pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
 
 /// The newer plan of what waits. It is made on what the finding names by now; what only an earlier state of it named is said.
 pub(super) fn in_place_of(old: &Part, new: &Part) -> Part {
-    let closes_all = |step: &Step, change: &Change| {
-        step.change.setting == change.setting
-            && both((&step.change.from, &step.change.to), (&change.from, &change.to)).is_none()
-    };
-    let is_lost = |change: &&Change| {
-        matches!(change.setting, Setting::IngressRules(_)) && !new.plan.steps().any(|step| closes_all(step, change))
-    };
-    let lost = old.plan.steps().map(|step| &step.change).filter(is_lost).map(|change| format!("{change}{EARLIER}"));
-    let mut part = with_what_is_lost(old, new);
-    part.plan.left_out.extend(lost);
-    part
+    let rules = |change: &&Change| matches!(change.setting, Setting::IngressRules(_));
+    let planned = old.plan.steps().map(|step| &step.change).filter(rules);
+    with_earlier(new, old.plan.earlier.iter().chain(planned))
 }
 
 /// The newer plan, with what was said before of what it has lost.
 pub(super) fn with_what_is_lost(old: &Part, new: &Part) -> Part {
-    let mut part = new.clone();
-    part.plan.left_out.extend(old.plan.left_out.iter().filter(|what| what.contains(EARLIER)).cloned());
+    with_earlier(new, &old.plan.earlier)
+}
+
+/// A plan, and those of the earlier changes that it does not make.
+pub(super) fn with_earlier<'a>(part: &Part, earlier: impl IntoIterator<Item = &'a Change>) -> Part {
+    let mut part = part.clone();
+    let is_made = |change: &Change| {
+        part.plan.steps().any(|step| step.change.setting == change.setting && !closes_more(change, &step.change))
+    };
+    let mut lost: Vec<Change> = Vec::new();
+    for change in earlier.into_iter().filter(|change| !is_made(change)) {
+        if !lost.contains(change) {
+            lost.push(change.clone());
+        }
+    }
+    part.plan.left_out.retain(|what| !what.contains(EARLIER));
+    part.plan.left_out.extend(lost.iter().map(|change| format!("{change}{EARLIER}")));
+    part.plan.earlier = lost;
     part
 }
 
@@ -140,8 +148,9 @@ pub(super) fn unnamed(claim: &Claim, known: &IncidentRecord) -> impl Iterator<It
     known.incident.parts.iter().filter(is_unnamed).cloned().collect::<Vec<_>>().into_iter()
 }
 
+/// Whether a person turned down what was shown. What nobody decided on in time nobody turned down.
 pub(super) fn is_rejected(decided: &Part) -> bool {
-    decided.decision.response < Response::Approve && has_a_no(decided)
+    decided.decision.response < Response::Approve && decided.decision.lowered.last().is_some_and(|why| why == SAID_NO)
 }
 
 /// A no is to what was shown; of something else a person is asked, and that it was made up is news all the same.
@@ -151,8 +160,8 @@ pub(super) fn still_rejected(decided: &Part, now: &Part) -> Part {
     if is_else || now.decision.refused.is_some() { after_a_no(now) } else { decided.clone() }
 }
 
-/// The part as it is planned after a person said no to another plan of it: only a person has it done, not time, nor an
-/// answer that comes late.
+/// The part as it is planned after a person said no to something else of the finding: only a person has it done, not time,
+/// nor an answer that comes late.
 pub(super) fn after_a_no(now: &Part) -> Part {
     let mut part = now.clone();
     let decision = &mut part.decision;
@@ -161,10 +170,10 @@ pub(super) fn after_a_no(now: &Part) -> Part {
     left_to_a_person(decision);
     decision.approval =
         decision.approval.take().map(|approval| policy::Approval { fallback: Fallback::Abandon, ..approval });
-    decision.lowered.push(SAID_NO.to_owned());
+    decision.lowered.push(SAID_NO_BEFORE.to_owned());
     part
 }
 
 pub(super) fn has_a_no(part: &Part) -> bool {
-    part.decision.lowered.iter().any(|why| why == SAID_NO)
+    part.decision.lowered.iter().any(|why| [SAID_NO, SAID_NO_BEFORE].contains(&why.as_str()))
 }

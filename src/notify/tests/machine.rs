@@ -33,7 +33,7 @@ fn the_message_of_a_ledger_that_cannot_be_read() {
     QUELL CANNOT USE ITS LEDGER (account 111122223333, eu-west-1)
       News:    You may have been told this before; it is not known whether that message went out.
       Why:     dynamodb:Query: ThrottlingException: slow down
-      Now:     Nothing that Quell holds is looked after: what an attacker opens again stays open, what was for a time is not given back, and what a crash left is not gone on with. What comes in is contained only where its claim can be written.
+      Now:     What Quell holds may not be looked after: what an attacker opens again stays open, what was for a time is not given back, and what a crash left is not gone on with. What comes in is contained only where its claim can be written.
       Act:     Yes, now. See whether the table is there, and whether the function's role may use it. Quell goes on by itself once it can; as long as it cannot, it says so about once an hour.
 
     aws dynamodb describe-table --region eu-west-1 --table-name quell-ledger

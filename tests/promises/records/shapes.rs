@@ -100,6 +100,8 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
     all_said.history.extend(every_what().into_iter().map(|what| Entry { what, who: Who::Sweep, ..entry.clone() }));
     let of_each = of_every_setting(&policy);
     let mut beside_others = of_each.clone();
+    let change = beside_others.incident.parts[0].plan.steps().next().unwrap().change.clone();
+    beside_others.incident.parts[0].plan.earlier = vec![change];
     for step in beside_others.incident.parts.iter_mut().flat_map(|part| part.plan.stages.iter_mut().flatten()) {
         let Setting::IngressRules(_) = step.change.setting else { continue };
         step.narrowed = Some(Change { to: Value::Rules(BTreeSet::new()), ..step.change.clone() });

@@ -17,9 +17,11 @@ enum Act {
     PutBack {
         beside: bool,
     },
+    /// Somebody adds a rule of their own.
+    Add(i32, i32),
 }
 
-use Act::{Find, Look, PutBack, Undo};
+use Act::{Add, Find, Look, PutBack, Undo};
 
 /// The group, and what is known of it.
 struct World {
@@ -30,6 +32,7 @@ struct World {
     ports: BTreeMap<u8, BTreeSet<u16>>,
     minute: i32,
     is_attacked: bool,
+    is_added: bool,
 }
 
 fn range(first: i32, last: i32) -> Rule {
@@ -44,7 +47,7 @@ impl World {
     fn of(ranges: &[(i32, i32)]) -> Self {
         let first: BTreeSet<Rule> = ranges.iter().map(|(first, last)| range(*first, *last)).collect();
         let (plans, ports) = (BTreeMap::new(), BTreeMap::new());
-        Self { now: first.clone(), first, hold: None, plans, ports, minute: 0, is_attacked: false }
+        Self { now: first.clone(), first, hold: None, plans, ports, minute: 0, is_attacked: false, is_added: false }
     }
 
     fn at(&self) -> Timestamp {
@@ -85,6 +88,10 @@ impl World {
             Look(who) => self.look(who),
             Undo(who) => self.undo(who),
             PutBack { beside } => self.put_back(beside),
+            Add(first, last) => {
+                self.now.insert(range(first, last));
+                (self.is_attacked, self.is_added) = (true, true);
+            }
         }
         if !self.is_attacked {
             let held = |port: &u16| self.ports.values().any(|ports| ports.contains(port));
@@ -119,7 +126,9 @@ impl World {
         } else {
             self.look(who);
         }
-        for port in &self.ports[&who] {
+        // What somebody opens by a rule that nobody spoke of is seen once a finding names the port.
+        let is_seen = |held: &&u16| !self.is_added || **held == port;
+        for port in self.ports[&who].iter().filter(is_seen) {
             assert!(!lets_in(&self.now, *port), "{port} is open though {who} found it: {:?}", self.now);
         }
     }
@@ -202,6 +211,14 @@ fn what_somebody_puts_back_opens_nothing_that_is_closed() {
     check(ONE, &[Find(0, 28), Find(2, 22), PutBack { beside: true }, Find(1, 25)]);
 }
 
+#[test]
+fn another_rule_that_opens_a_port_is_closed_by_the_next_state() {
+    for (first, last) in [(22, 22), (0, 65_535), (21, 40)] {
+        check(ONE, &[Find(0, 22), Add(first, last), Find(0, 22)]);
+        check(ONE, &[Find(0, 22), Find(1, 25), Add(first, last), Find(0, 22), Find(1, 25), Undo(0)]);
+    }
+}
+
 fn act() -> impl Strategy<Value = Act> {
     let who = 0..3_u8;
     prop_oneof![
@@ -209,6 +226,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => who.clone().prop_map(Look),
         2 => who.prop_map(Undo),
         1 => any::<bool>().prop_map(|beside| PutBack { beside }),
+        1 => proptest::sample::select(vec![(22, 22), (0, 65_535), (21, 40), (28, 28)])
+            .prop_map(|(first, last)| Add(first, last)),
     ]
 }
 
