@@ -145,7 +145,13 @@ impl Ledger {
             };
             match (self.store.swap(&swap, claim.now).await?, swap.incident) {
                 (Swapped::Done, Some(record)) => return Ok(Claimed::Won(Box::new(record), wanted)),
-                (Swapped::Lost(there), _) => seen.learn(*there),
+                (Swapped::Lost(there), _) => {
+                    seen.learn(*there);
+                    // The first loss is to what nobody had read; the next is to others who come at the same time.
+                    if attempt > 0 {
+                        pause(attempt - 1).await;
+                    }
+                }
                 (Swapped::Disturbed | Swapped::Done, _) => pause(attempt).await,
             }
         }

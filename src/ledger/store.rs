@@ -38,8 +38,9 @@ const LONGEST_KEY: usize = 1024;
 /// DynamoDB counts 4 MB; the rest is for keys and names.
 const MOST_BYTES: usize = 3_900_000;
 
-/// How often to try where others stand in the way.
-pub(super) const TRIES: u32 = 10;
+/// How often to try where others stand in the way: ten findings that name one key at the same moment, which is as many as
+/// the limit lets through, make nine losers of the first, and DynamoDB's own conflicts come on top.
+pub(super) const TRIES: u32 = 20;
 
 /// The table.
 #[derive(Debug, Clone)]

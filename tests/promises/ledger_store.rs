@@ -245,7 +245,7 @@ async fn a_limit_lets_only_so_many_through_in_an_hour() {
     assert!(matches!(answer, Claimed::Won(_, How::Resumed)), "going on is not counted again: {answer:?}");
 }
 
-/// DynamoDB refuses to write an item that somebody else is writing, and all of these write one counter.
+/// DynamoDB refuses to write an item that somebody else is writing, and all of these write one hold and one counter.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_findings_at_once_no_more_than_the_limit_get_through() {
     let (cloud, ledger, _) = ledger().await;
