@@ -15,6 +15,7 @@ use crate::observe::Budget;
 use crate::plan::{Plan, Step};
 use crate::policy::{Fallback, Response};
 use crate::respond::{Ending, Responder, Run, Story, cloud_at, tell};
+use crate::setting::Setting;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Instant;
@@ -101,7 +102,8 @@ async fn closed(
     result: StepResult,
 ) -> StepResult {
     let Outcome::Drifted { found } = &result.outcome else { return result };
-    if !result.change.is_already_so() {
+    // What of a group's rules is no longer there, somebody closed: the next look sees what is open.
+    if !result.change.is_already_so() || matches!(result.change.setting, Setting::IngressRules(_)) {
         return result;
     }
     let key = HoldKey::of(at, &result.change.setting);

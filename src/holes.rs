@@ -82,6 +82,15 @@ impl Holes {
         self.ports.iter().all(is_closed) && self.whole.is_subset(&other.whole)
     }
 
+    /// Whether the others close any of it.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let is_closed = |(flow, ranges): (&Flow, &Vec<Range>)| {
+            ranges.iter().any(|one| other.ranges(flow).iter().any(|hole| hole.0 <= one.1 && one.0 <= hole.1))
+        };
+        self.ports.iter().any(is_closed) || !self.whole.is_disjoint(&other.whole)
+    }
+
     fn ranges(&self, flow: &Flow) -> &[Range] {
         self.ports.get(flow).map_or(&[], Vec::as_slice)
     }
@@ -240,6 +249,7 @@ mod tests {
         let hole = |ports: &[u16]| Holes::of_tcp(&rule("tcp 0-0"), ports.iter().copied());
         assert_eq!(hole(&[22]).and(&hole(&[23, 25])), hole(&[25, 22, 23]));
         assert!(hole(&[22]).is_within(&hole(&[21, 22, 23])) && !hole(&[22, 25]).is_within(&hole(&[22])));
+        assert!(hole(&[22, 25]).meets(&hole(&[25, 28])) && !hole(&[22]).meets(&hole(&[21, 23])));
         assert!(Holes::default().is_within(&hole(&[])) && hole(&[]).in_order() == Holes::default());
     }
 }

@@ -14,7 +14,7 @@ use crate::incident::{Incident, News, Outcome, Part, StepResult, Verdict};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::{Hold, again};
 use crate::ledger::key::HoldKey;
-use crate::ledger::protocol::saying;
+use crate::ledger::protocol::{held_by, saying};
 use crate::ledger::record::IncidentRecord;
 use crate::observe::Budget;
 use crate::observed::KillSwitch;
@@ -60,7 +60,8 @@ pub async fn look_again(
     record: IncidentRecord,
     switch: impl Future<Output = KillSwitch>,
 ) -> Ending {
-    let known: BTreeSet<HoldKey> = results_of(&record.incident).into_keys().collect();
+    let mut known: BTreeSet<HoldKey> = results_of(&record.incident).into_keys().collect();
+    known.extend(half_made(&record));
     let (old, new): (Vec<HoldKey>, Vec<HoldKey>) = record.holds.iter().cloned().partition(|key| known.contains(key));
     let holds = match responder.ledger.holds(&old).await {
         Ok(holds) => holds,
@@ -134,6 +135,15 @@ pub async fn look_again(
     let news = record.incident.news.clone().or(more);
     let incident = Incident { parts, news, ..record.incident.clone() };
     finish(responder, run, record, incident, clock::now()).await
+}
+
+/// The rules of groups that a run before this one set out to change, and may have changed in part: what is left to do depends on
+/// what is there now, and on what other incidents have changed since.
+#[must_use]
+pub fn half_made(record: &IncidentRecord) -> BTreeSet<HoldKey> {
+    let rules =
+        held_by(&record.incident).into_iter().filter(|it| matches!(it.change.setting, Setting::IngressRules(_)));
+    rules.map(|it| it.key()).filter(|key| record.holds.contains(key) && !record.untried.contains(key)).collect()
 }
 
 async fn look(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &Hold) -> Found {

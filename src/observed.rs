@@ -2,7 +2,9 @@
 
 use crate::change::{KeyStatus, Rule, Value};
 use crate::cloud_error::CloudError;
+use crate::holes::Holes;
 use crate::id::{AccessKeyId, GroupId, InstanceId, InterfaceId, RoleName, UniqueId, UserName, VpcId};
+use crate::ledger::key::IncidentId;
 use crate::policy::{Response, Tags};
 use crate::setting::{QuarantineFound, Setting};
 use jiff::Timestamp;
@@ -100,9 +102,19 @@ pub struct Exposure {
     pub interfaces: Vec<Interface>,
     pub rules: BTreeMap<GroupId, BTreeSet<Rule>>,
     pub group_tags: BTreeMap<GroupId, Tags>,
+    /// What other incidents keep closed of these rules, as far as the ledger was asked.
+    pub kept_closed: BTreeMap<GroupId, KeptClosed>,
     /// Who else has these groups; or why that could not be read, which stops nothing.
     pub neighbours: Result<Neighbours, CloudError>,
     pub tags: Tags,
+}
+
+/// What other incidents keep closed of a group's rules.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KeptClosed {
+    /// As they were at first.
+    pub rules: BTreeSet<Rule>,
+    pub by: BTreeMap<IncidentId, Holes>,
 }
 
 /// The interfaces of others that have the groups of an instance.
@@ -194,6 +206,15 @@ pub struct Checks {
 }
 
 impl Observed {
+    /// With what the ledger says of the groups' rules.
+    #[must_use]
+    pub fn beside(mut self, kept_closed: BTreeMap<GroupId, KeptClosed>) -> Self {
+        if let Self::Exposure(exposure) = &mut self {
+            exposure.kept_closed = kept_closed;
+        }
+        self
+    }
+
     /// The tags of a network interface or a security group that is changed for the resource.
     #[must_use]
     pub fn tags_of(&self, setting: &Setting) -> Tags {

@@ -60,6 +60,10 @@ pub struct BlastRadius {
 pub struct Step {
     pub change: Change,
     pub why: String,
+    /// What the change would be had no other incident closed some of it before: what is held for it. None where that is the
+    /// change itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<Change>,
     /// What is made of the change in its place, where other incidents change the same setting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub narrowed: Option<Change>,
@@ -171,7 +175,19 @@ impl BlastRadius {
 
 impl Step {
     pub fn new(change: Change, why: impl Into<String>) -> Self {
-        Self { change, why: why.into(), narrowed: None }
+        Self { change, why: why.into(), alone: None, narrowed: None }
+    }
+
+    /// What is held for it.
+    #[must_use]
+    pub fn held(&self) -> &Change {
+        self.alone.as_ref().unwrap_or(&self.change)
+    }
+
+    /// Whether there is nothing to write and nothing to hold that would not be so without it.
+    #[must_use]
+    pub fn is_nothing_new(&self) -> bool {
+        self.alone.is_none() && self.change.is_already_so()
     }
 }
 

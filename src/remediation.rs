@@ -2,7 +2,7 @@
 
 mod compromised_access_key;
 mod compromised_instance;
-mod exposed_port;
+pub(crate) mod exposed_port;
 mod quarantine;
 mod stolen_role_session;
 mod told;

@@ -7,23 +7,24 @@ use crate::clock;
 use crate::cloud_error::{CloudError, Kind};
 use crate::finding::{Finding, Subject};
 use crate::guard::{self, Case, Own};
-use crate::id::Place;
+use crate::id::{GroupId, Place};
 use crate::incident::{Beside, Incident, News, Part};
-use crate::ledger::hold;
+use crate::ledger::hold::{self, Hold};
 use crate::ledger::key::{CounterKey, HoldKey, IncidentId};
 use crate::ledger::protocol::{Claim, Denied, How, Occasion};
 use crate::ledger::record::{IncidentRecord, Status, Worker};
 use crate::ledger::{Claimed, Foreseen, Ledger, LedgerError};
 use crate::limit;
-use crate::look_again::look_again;
+use crate::look_again::{half_made, look_again};
 use crate::observe::{Budget, check, observe, switch};
-use crate::observed::{Checks, Observation, Observed};
+use crate::observed::{Checks, KeptClosed, Observation, Observed};
 use crate::plan::{NoSteps, Plan};
 use crate::policy::{Decision, Policy, Response, Ruling};
 use crate::remediation::{Remediation, Route, route, told};
+use crate::setting::Setting;
 use futures_util::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
@@ -111,6 +112,8 @@ pub enum Quiet {
 struct Asked {
     /// Asked once, by the first that is looked at.
     checks: OnceCell<Checks>,
+    /// What the ledger says, asked as often.
+    foreseen: OnceCell<Foreseen>,
     balancers: Budget,
     /// How long Quell has waited for a person.
     waited: SignedDuration,
@@ -134,8 +137,9 @@ pub async fn respond(responder: &Responder, finding: Finding, run: &Run) -> Endi
 }
 
 async fn once(responder: &Responder, finding: Finding, run: &Run) -> Ending {
-    let (incident, seen) =
-        join(Box::pin(plan_for(responder, finding.clone(), run.until)), foresee(responder, &finding)).await;
+    let asked = Asked::default();
+    let incident = Box::pin(plan_with(responder, finding, &asked, run.until)).await;
+    let seen = asked.foreseen.into_inner().unwrap_or_default();
     if !incident.finding.is_named() {
         // Nothing could tell its record from another's; the guards let nothing be done about it.
         return Ending::Tell(Box::new(Story::unrecorded(incident)));
@@ -156,8 +160,8 @@ fn unsettled(incident: &Incident, foreseen: &Foreseen) -> Option<Timestamp> {
     incident.parts.iter().any(is_nothing).then(|| holds().filter_map(|hold| hold.unsettled(now)).max())?
 }
 
-/// Reads, beside looking, what the claim will probably meet in the ledger. On it depends a round trip, and that what was
-/// just given back is not taken for nothing to do. Where nothing is looked at, it is not read either.
+/// Reads, beside looking, what the claim will probably meet in the ledger. On it depends a round trip, that what was just
+/// given back is not taken for nothing to do, and that what others keep closed is kept closed by this finding too.
 async fn foresee(responder: &Responder, finding: &Finding) -> Foreseen {
     let Ok(policy) = &responder.policy else { return Foreseen::default() };
     let is_looked_at = |subject: &Subject| stops_at_telling(&policy.rule_for(finding, subject, None)).is_none();
@@ -184,9 +188,12 @@ pub async fn plan_for(responder: &Responder, finding: Finding, until: Instant) -
 
 /// The same, so long after Quell began to wait for a person to decide.
 pub async fn plan_after(responder: &Responder, finding: Finding, until: Instant, waited: SignedDuration) -> Incident {
+    plan_with(responder, finding, &Asked { waited, ..Asked::default() }, until).await
+}
+
+async fn plan_with(responder: &Responder, finding: Finding, asked: &Asked, until: Instant) -> Incident {
     let started = clock::now();
-    let asked = Asked { waited, ..Asked::default() };
-    let parts = route(&finding).into_iter().map(|route| part(responder, &finding, route, &asked, until));
+    let parts = route(&finding).into_iter().map(|route| part(responder, &finding, route, asked, until));
     let parts = join_all(parts).await;
     Incident::new(finding, parts, started)
 }
@@ -263,7 +270,8 @@ pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how
             let may_be_known = how != How::Approved && record.may_have_been_told();
             // What was decided before somebody pulled the kill switch is not written after it.
             let switch = switch(&responder.clouds, responder.kill_switch.as_deref(), run.until);
-            let ending = if how == How::Again || record.contained.is_some() {
+            let is_looked_at = how == How::Again || record.contained.is_some() || !half_made(&record).is_empty();
+            let ending = if is_looked_at {
                 Box::pin(look_again(responder, run, record, switch)).await
             } else {
                 let stopped = switch.await.stops();
@@ -370,7 +378,10 @@ async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, asked:
         return only_told(Plan::without_steps(subject, None, NoSteps::NotCovered(why)), rule_of(&before));
     }
     let looking = look(responder, finding, route, remediation, until);
-    let ((cloud, observation), checks) = join(looking, checks(responder, policy, finding, asked, until)).await;
+    let foreseeing = asked.foreseen.get_or_init(|| foresee(responder, finding));
+    let asking = join(checks(responder, policy, finding, asked, until), foreseeing);
+    let ((cloud, observation), (checks, foreseen)) = join(looking, asking).await;
+    let observation = observation.map(|observed| observed.beside(kept_closed(finding, subject, foreseen)));
     // Tags that could not be read stay unknown: then a rule that asks for them decides nothing, and so nothing is done.
     let tags = observation.as_ref().ok().map(Observed::tags);
     let ruling = policy.rule_for(finding, subject, tags.as_ref());
@@ -458,6 +469,22 @@ async fn checks<'a>(
     let Responder { clouds, kill_switch, .. } = responder;
     let verify = policy.guards().verify_findings;
     asked.checks.get_or_init(|| check(clouds, finding, verify, kill_switch.as_deref(), until)).await
+}
+
+/// What other incidents keep closed of the rules that the subject has.
+fn kept_closed(finding: &Finding, subject: &Subject, foreseen: &Foreseen) -> BTreeMap<GroupId, KeptClosed> {
+    let id = IncidentId::of(finding);
+    let of_group = |hold: &Hold| match &hold.setting {
+        Setting::IngressRules(rules) if hold.key == HoldKey::of(&subject.at, &hold.setting) => {
+            Some((rules.group.clone(), hold.kept_closed_beside(&id)?))
+        }
+        Setting::IngressRules(_)
+        | Setting::AccessKeyStatus(_)
+        | Setting::InlinePolicy(_)
+        | Setting::InterfaceGroups(_)
+        | Setting::QuarantineGroup(_) => None,
+    };
+    foreseen.seen.holds.values().filter_map(of_group).collect()
 }
 
 fn plan(finding: &Finding, route: Route<'_>, remediation: &Remediation, observation: &Observation) -> Plan {

@@ -7,7 +7,7 @@ use crate::cloud_error::{CloudError, Kind};
 use crate::execute::make;
 use crate::incident::{Incident, News, Outcome, Returned};
 use crate::ledger::LedgerError;
-use crate::ledger::hold::{GiveBack, Hold, Release, give_back, settled};
+use crate::ledger::hold::{GiveBack, Hold, Release, settled};
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{Done, LetGo, NoUndo, held_by};
 use crate::ledger::record::{IncidentRecord, What, Who};
@@ -131,7 +131,7 @@ async fn seen(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
         return Ok(Would::Stay("was decided anew meanwhile".to_owned()));
     };
     let found = change.setting.adjust().read(&cloud, &hold.seen_with(&change)).await?;
-    Ok(match give_back(&change, &found) {
+    Ok(match hold.give_back(&change, &found) {
         GiveBack::Already => Would::Stay("is back already".to_owned()),
         GiveBack::Drifted => Would::Stay(format!("would be left alone: somebody set it to {found}")),
         GiveBack::Write(change) => Would::GiveBack(change),
@@ -227,10 +227,14 @@ async fn back(
         Err(error) if error.kind == Kind::Gone => return left(responder, &hold, record, LetGo::Gone).await,
         Err(error) => return Ok(Some(not_back(&error))),
     };
-    let became = match give_back(&change, &found) {
+    let became = match hold.give_back(&change, &found) {
         GiveBack::Already => LetGo::WasBack,
         GiveBack::Drifted => LetGo::Drifted { found },
-        GiveBack::Write(change) => written_back(&cloud, change, run, writes).await,
+        GiveBack::Write(change) => {
+            let became = written_back(&cloud, change, run, writes).await;
+            let others = hold.others_on_what_is_kept_by(&record.id);
+            if became == LetGo::GivenBack && !others.is_empty() { LetGo::GivenBackBeside(others) } else { became }
+        }
         GiveBack::WriteBut { change, rules } => {
             let became = written_back(&cloud, change, run, writes).await;
             if became == LetGo::GivenBack { LetGo::GivenBackBut { rules } } else { became }
@@ -327,6 +331,10 @@ fn returned(done: &Done, setting: Option<&Setting>, then: &str) -> Returned {
         LetGo::GivenBackBut { rules } => {
             format!("given back but for {rules}: somebody closed a part of that, and it would open it again")
         }
+        LetGo::GivenBackBeside(others) => {
+            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+            format!("given back but for what incident {} keeps closed too; the rules have new ids", others.join(", "))
+        }
         LetGo::Refused { why } => format!("still held, refused: {why}"),
         LetGo::Failed { why } => format!("still held, {then}: {why}"),
     };
@@ -335,6 +343,7 @@ fn returned(done: &Done, setting: Option<&Setting>, then: &str) -> Returned {
         LetGo::KeptBy(_)
         | LetGo::Drifted { .. }
         | LetGo::GivenBackBut { .. }
+        | LetGo::GivenBackBeside(_)
         | LetGo::Refused { .. }
         | LetGo::Failed { .. } => false,
     };

@@ -87,6 +87,7 @@ impl Story {
             interfaces: vec![interface()],
             rules: BTreeMap::from([("sg-01".try_into().unwrap(), BTreeSet::from([world]))]),
             group_tags: BTreeMap::new(),
+            kept_closed: BTreeMap::new(),
             neighbours,
             tags: Tags::new(),
         };

@@ -14,10 +14,11 @@ use super::schema::Schema;
 use crate::change::{Change, Rule, Value};
 use crate::holes::Holes;
 use crate::id::{GroupId, Place, VpcId};
+use crate::observed::KeptClosed;
 use crate::setting::Setting;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So long after a setting was given back nobody joins its hold: AWS may still show what it was before, and that would be
 /// taken for the original value.
@@ -49,6 +50,10 @@ pub struct Hold {
     /// When it was last given back.
     #[serde(default)]
     pub given_back: Option<Timestamp>,
+    /// Of a group's rules those that were to be open in the place of others, at any time since somebody holds it. Where a run
+    /// died on the way, they may be there though nobody wants them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub made: BTreeSet<Rule>,
     pub touched: Timestamp,
 }
 
@@ -111,18 +116,18 @@ impl Hold {
         }
         // What was just given back of a group's rules may still be seen as it was, whoever holds others of them.
         let known = hold.holders.iter().find(|holder| holder.incident == *by);
-        let learns = !hold.unknown(&holder).is_empty();
+        let learns = !hold.unknown(&holder, &hold.spoken_of()).is_empty();
         let is_changed = hold.holders.is_empty() || known.is_none() && is_rules || learns;
         if let Some(settled) = hold.given_back.map(settled).filter(|settled| is_changed && *settled > planned) {
             return Err(settled.max(now));
         }
         if hold.holders.is_empty() {
-            (hold.original, hold.setting) = (holder.from.clone(), setting);
+            (hold.original, hold.setting, hold.made) = (holder.from.clone(), setting, BTreeSet::new());
         }
         if let Some(again) = hold.in_the_way_of(&holder, planned, now) {
             return Err(again);
         }
-        let unknown = hold.unknown(&holder);
+        let unknown = hold.unknown(&holder, &hold.concerned());
         if let Value::Rules(original) = &mut hold.original {
             original.extend(unknown);
         }
@@ -130,7 +135,8 @@ impl Hold {
             Some(known) => known.again(&holder),
             None => hold.holders.push(holder),
         }
-        Ok(hold.touched(now))
+        let wanted = hold.wanted();
+        Ok(hold.making(&wanted).touched(now))
     }
 
     fn unheld(placed: &Placed, now: Timestamp) -> Self {
@@ -144,8 +150,19 @@ impl Hold {
             holders: Vec::new(),
             giving_back: None,
             given_back: None,
+            made: BTreeSet::new(),
             touched: now,
         }
+    }
+
+    /// The hold whose rules are to be these.
+    fn making(mut self, wanted: &Value) -> Self {
+        if let (Setting::IngressRules(_), Value::Rules(original), Value::Rules(wanted)) =
+            (&self.setting, &self.original, wanted)
+        {
+            self.made.extend(wanted.difference(original).cloned());
+        }
+        self
     }
 
     /// When to plan again, where the plan was made on a rule that another incident is replacing: what that puts in its place
@@ -164,16 +181,19 @@ impl Hold {
         Some(if until <= settled(now) { until.max(now) } else { soon })
     }
 
-    /// Of the rules that a plan was made on those that no holder spoke of before, and that none has made.
-    fn unknown(&self, new: &Holder) -> BTreeSet<Rule> {
+    /// Of the rules that a plan was made on those that are not among the `known`.
+    fn unknown(&self, new: &Holder, known: &BTreeSet<Rule>) -> BTreeSet<Rule> {
         let Setting::IngressRules(_) = &self.setting else { return BTreeSet::new() };
-        let known = self.concerned();
         rules(&new.from).into_iter().flatten().filter(|rule| !known.contains(rule)).cloned().collect()
     }
 
-    /// All rules that the original or a holder speaks of, or that are wanted, or would be without one of the holders: an undo
-    /// may have ended between its two calls.
+    /// All rules that may be there of the holders' doing, or that were there before.
     fn concerned(&self) -> BTreeSet<Rule> {
+        self.spoken_of().into_iter().chain(self.made.iter().cloned()).collect()
+    }
+
+    /// All rules that the original or a holder speaks of, or that are wanted, or would be without one of the holders.
+    fn spoken_of(&self) -> BTreeSet<Rule> {
         let ends = self.holders.iter().flat_map(|holder| [holder.from.clone(), holder.to.clone()]);
         let without = self.holders.iter().map(|one| self.wanted_by(&|other| other.incident != one.incident));
         let all = ends.chain(without).chain([self.original.clone(), self.wanted()]);
@@ -221,21 +241,16 @@ impl Hold {
         Some(Change { setting, from: Value::Rules(open), to: Value::Rules(to) })
     }
 
-    /// What of a change that `incident` planned is to be made, by what the hold was before it joined: others close more of the
-    /// same rules, and what they had left open of one may be what this one closes.
+    /// What of a change that an incident planned is to be made, by what the hold was before it joined: others close more of
+    /// the same rules, and what they had left open of one may be what this one closes.
     #[must_use]
-    pub fn made_of(&self, change: &Change, incident: &IncidentId, before: Option<&Self>) -> Change {
+    pub fn made_of(&self, change: &Change, before: Option<&Self>) -> Change {
         let (Setting::IngressRules(_), Value::Rules(from)) = (&self.setting, &change.from) else {
             return change.clone();
         };
         let wanted = self.wanted();
         let Some(wanted) = rules(&wanted) else { return change.clone() };
-        let is_known = |hold: &&Self| hold.holders.iter().any(|holder| holder.incident == *incident);
-        let stale = match before.filter(is_known) {
-            // An earlier run of it may have ended anywhere.
-            Some(_) => self.kept_by(incident).map_or(Value::Absent, |kept| kept.from),
-            None => before.filter(|hold| !hold.holders.is_empty()).map_or(Value::Absent, Self::wanted),
-        };
+        let stale = before.filter(|hold| !hold.holders.is_empty()).map_or(Value::Absent, Self::wanted);
         let stale = rules(&stale).map_or_else(BTreeSet::new, |stale| stale - wanted);
         let own = rules(&change.to).map_or_else(BTreeSet::new, |to| from | to);
         let to = within(wanted, &own);
@@ -260,6 +275,15 @@ impl Hold {
                 open.map(|rule| (rule.clone(), other.incident.clone())).collect::<Vec<_>>()
             })
             .collect()
+    }
+
+    /// What others than `incident` keep closed of a group's rules; none where they close nothing.
+    #[must_use]
+    pub fn kept_closed_beside(&self, incident: &IncidentId) -> Option<KeptClosed> {
+        let (Setting::IngressRules(_), Value::Rules(original)) = (&self.setting, &self.original) else { return None };
+        let others = self.holders.iter().filter(|other| other.incident != *incident);
+        let by: BTreeMap<_, _> = others.map(|other| (other.incident.clone(), other.holes())).collect();
+        (!by.is_empty()).then(|| KeptClosed { rules: original.clone(), by })
     }
 
     /// What to read a group with, so that rules are seen that are neither before nor after a change.
@@ -298,11 +322,23 @@ impl Hold {
             return Release::Wait { until };
         }
         let (from, to) = (self.wanted(), self.wanted_by(&|holder| holder.incident != *incident));
-        let others: Vec<_> = self.holders.iter().map(|holder| &holder.incident).filter(|id| *id != incident).collect();
+        let others = self.others_on_what_is_kept_by(incident);
         if from == to && !others.is_empty() {
-            return Release::KeptBy(others.into_iter().cloned().collect());
+            return Release::KeptBy(others);
         }
         Release::Back(Change { setting: self.setting.clone(), from, to })
+    }
+
+    /// The others that want what `incident` wants: of a group's rules those that close some of what it closes.
+    #[must_use]
+    pub fn others_on_what_is_kept_by(&self, incident: &IncidentId) -> Vec<IncidentId> {
+        let own = self.holders.iter().find(|holder| holder.incident == *incident).map(Holder::holes);
+        let others = self.holders.iter().filter(|other| other.incident != *incident);
+        let is_on_it = |other: &&Holder| match (&self.setting, &own) {
+            (Setting::IngressRules(_), Some(own)) => own.meets(&other.holes()),
+            _ => true,
+        };
+        others.filter(is_on_it).map(|other| other.incident.clone()).collect()
     }
 
     /// The hold with the mark that `incident` writes the setting back within its lease. None if the lease is over: such a
@@ -310,7 +346,8 @@ impl Hold {
     #[must_use]
     pub fn marked(&self, incident: &IncidentId, lease: &Lease, now: Timestamp) -> Option<Self> {
         let giving_back = Some(GivingBack { incident: incident.clone(), until: lease.until });
-        lease.is_alive(now).then(|| Self { giving_back, ..self.clone() }.touched(now))
+        let after = self.wanted_by(&|holder| holder.incident != *incident);
+        lease.is_alive(now).then(|| Self { giving_back, ..self.clone() }.making(&after).touched(now))
     }
 
     /// The hold where nothing more is written back for now. Others wait until AWS shows what may have been.
@@ -362,7 +399,8 @@ impl Hold {
         let mut hold = self.clone().touched(now);
         hold.holders.retain(|holder| holder.incident != *incident);
         hold.giving_back = hold.giving_back.filter(|giving| giving.incident != *incident);
-        hold
+        let wanted = hold.wanted();
+        hold.making(&wanted)
     }
 
     /// The hold with what execution made of the change: ids that the plan could not know. None if it knows.

@@ -47,7 +47,7 @@ pub(super) fn rows_of(part: &Part) -> Vec<Row<'_>> {
 
 /// A result says what was done; before that, the plan says what would be.
 fn row<'a>(at: &'a Place, step: &'a Step, result: Option<&'a StepResult>) -> Row<'a> {
-    let Step { change, why, narrowed: _ } = step;
+    let Step { change, why, alone: _, narrowed: _ } = step;
     match result {
         Some(StepResult { change, outcome, requests: _ }) => Row { change, why, outcome: Some(outcome), at },
         None => Row { change, why, outcome: None, at },

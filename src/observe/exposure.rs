@@ -40,7 +40,8 @@ pub async fn observe(cloud: &Cloud, id: &InstanceId, hinted: &[GroupId]) -> Resu
     rules.retain(|group, _| groups.contains(group));
     let neighbours = neighbours.and_then(|some| Ok(together(some, more_neighbours?)));
     let State { name, tags } = state;
-    Ok(Exposure { id: id.clone(), state: name, interfaces, rules, group_tags, neighbours, tags })
+    let kept_closed = BTreeMap::new();
+    Ok(Exposure { id: id.clone(), state: name, interfaces, rules, group_tags, kept_closed, neighbours, tags })
 }
 
 /// The tags of groups: what the policy protects may be told by them, so nothing is planned without.

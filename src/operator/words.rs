@@ -26,7 +26,7 @@ pub fn about(finding: &Finding) -> Vec<(&'static str, String)> {
 /// Steps as they are planned, counted from `first`.
 pub fn steps<'a>(steps: impl Iterator<Item = &'a Step>, first: usize) -> Vec<Entry> {
     let entry = |(number, step): (usize, &Step)| {
-        let Step { change, why, narrowed: _ } = step;
+        let Step { change, why, alone: _, narrowed: _ } = step;
         let why = Some(why.clone()).filter(|why| !why.is_empty());
         Entry { mark: format!("{number}."), lines: [change.to_string()].into_iter().chain(why).collect() }
     };

@@ -16,7 +16,8 @@ use crate::change::{Change, Peer, Rule, Value};
 use crate::finding::{Finding, ResourceRole, Subject, SubjectKind};
 use crate::holes::Holes;
 use crate::id::GroupId;
-use crate::observed::{Exposure, Interface, Neighbour, Observed, View};
+use crate::ledger::key::IncidentId;
+use crate::observed::{Exposure, Interface, KeptClosed, Neighbour, Observed, View};
 use crate::plan::{BlastRadius, Manual, NoSteps, Plan, Step};
 use crate::setting::{IngressRules, Setting};
 use ipnet::IpNet;
@@ -86,22 +87,81 @@ fn rules_of(group: &GroupId) -> Setting {
 
 fn step(finding: &Finding, exposure: &Exposure, group: &GroupId, rules: &BTreeSet<Rule>) -> Option<Step> {
     let ports = ports_behind(finding, exposure, group);
+    let kept = exposure.kept_closed.get(group);
+    let Closing { from, to, alone } = closing(rules, &ports, kept)?;
+    let change = |from, to| Change { setting: rules_of(group), from: Value::Rules(from), to: Value::Rules(to) };
+    let why = why(&ports, &from, &to, kept, exposure);
+    let alone = alone.map(|(from, to)| change(from, to));
+    Some(Step { alone, ..Step::new(change(from, to), why) })
+}
+
+/// What closes ports to the world: rules before and after; and what they would be, had no other incident closed any of these.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closing {
+    pub from: BTreeSet<Rule>,
+    pub to: BTreeSet<Rule>,
+    pub alone: Option<(BTreeSet<Rule>, BTreeSet<Rule>)>,
+}
+
+/// What closes `ports` in a group of these rules; none where they are closed, and no other incident keeps them so.
+#[must_use]
+pub fn closing(rules: &BTreeSet<Rule>, ports: &BTreeSet<u16>, kept: Option<&KeptClosed>) -> Option<Closing> {
     let opens = |rule: &&Rule| is_world(&rule.peer) && ports.iter().any(|port| rule.lets_in_tcp(i32::from(*port)));
     let from: BTreeSet<Rule> = rules.iter().filter(opens).cloned().collect();
-    if from.is_empty() {
+    // What was open before others closed it, and would be again when they are undone.
+    let is_shut =
+        |rule: &&Rule, kept: &KeptClosed| ports.iter().any(|port| keepers(kept, rule, *port).next().is_some());
+    let first = kept.into_iter().flat_map(|kept| kept.rules.iter().filter(|rule| is_shut(rule, kept)));
+    let shut: BTreeSet<Rule> = first.filter(opens).filter(|rule| !rules.contains(rule)).cloned().collect();
+    if from.is_empty() && shut.is_empty() {
         return None;
     }
-    let parts: BTreeSet<Rule> = from.iter().flat_map(|rule| without(rule, &ports)).collect();
+    let parts_of =
+        |rules: &BTreeSet<Rule>| -> BTreeSet<Rule> { rules.iter().flat_map(|rule| without(rule, ports)).collect() };
+    let (parts, of_shut) = (parts_of(&from), parts_of(&shut));
     // A part that a rule of its own opens already is not ours to open, nor to close when this is undone: it is before and after,
-    // as it is.
-    let there: BTreeSet<Rule> = rules.iter().filter(|rule| parts.contains(rule)).cloned().collect();
-    let new = parts.into_iter().filter(|part| !there.contains(part));
-    let to = Value::Rules(there.iter().cloned().chain(new).collect());
-    let change = Change { setting: rules_of(group), from: Value::Rules(&from | &there), to };
-    // What is closed already, this does not keep closed.
-    let open = |port: &&u16| from.iter().any(|rule| rule.lets_in_tcp(i32::from(**port)));
+    // as it is. So is what others left open.
+    let is_left = |rule: &Rule| of_shut.contains(rule) || shut.iter().any(|wide| rule.is_within(wide));
+    let stays = rules.iter().filter(|rule| parts.contains(rule) || is_left(rule) && !from.contains(rule));
+    let there: BTreeSet<Rule> = stays.cloned().collect();
+    // Those that are there come first: they have ids.
+    let (before, after) = (&there | &from, &there | &parts);
+    let alone = (!shut.is_empty()).then(|| (&before | &shut, &after | &of_shut));
+    Some(Closing { from: before, to: after, alone })
+}
+
+/// The incidents that keep a port of a rule closed.
+fn keepers<'a>(kept: &'a KeptClosed, rule: &Rule, port: u16) -> impl Iterator<Item = &'a IncidentId> {
+    let hole = Holes::of_tcp(rule, [port]);
+    let is_open = rule.lets_in_tcp(i32::from(port));
+    kept.by.iter().filter(move |(_, holes)| is_open && hole.is_within(holes)).map(|(incident, _)| incident)
+}
+
+/// Which ports close, and which are closed by others.
+fn why(
+    ports: &BTreeSet<u16>,
+    from: &BTreeSet<Rule>,
+    to: &BTreeSet<Rule>,
+    kept: Option<&KeptClosed>,
+    exposure: &Exposure,
+) -> String {
+    let open = |port: &&u16| from.difference(to).any(|rule| rule.lets_in_tcp(i32::from(**port)));
     let closes: BTreeSet<u16> = ports.iter().filter(open).copied().collect();
-    Some(Step::new(change, format!("port {} of {} is no longer open to the world", listed(&closes), exposure.id)))
+    let closes = (!closes.is_empty())
+        .then(|| format!("port {} of {} is no longer open to the world", listed(&closes), exposure.id));
+    let others = |port: &u16| -> BTreeSet<&IncidentId> {
+        let of_rule = |kept| move |rule| keepers(kept, rule, *port).collect::<Vec<_>>();
+        kept.into_iter().flat_map(|kept| kept.rules.iter().flat_map(of_rule(kept))).collect()
+    };
+    let mut said = Vec::from_iter(closes);
+    for port in ports {
+        let others: Vec<String> = others(port).into_iter().map(ToString::to_string).collect();
+        if !others.is_empty() {
+            let by = others.join(", ");
+            said.push(format!("port {port} is kept closed by incident {by} too, and stays so when that is undone"));
+        }
+    }
+    said.join("; ")
 }
 
 /// What the rule opens besides these ports.
@@ -250,6 +310,7 @@ mod tests {
             interfaces: vec![interface],
             rules: BTreeMap::from([(group("sg-01"), rules.iter().map(|text| rule(text)).collect())]),
             group_tags: BTreeMap::new(),
+            kept_closed: BTreeMap::new(),
             neighbours: Ok(Neighbours::default()),
             tags: BTreeMap::new(),
         }

@@ -1,6 +1,6 @@
 //! What is written of a held setting, by what is found of it.
 
-use super::{only_in, rules};
+use super::{Hold, only_in, rules};
 use crate::change::{Change, Rule, Value};
 use crate::setting::Setting;
 use std::collections::BTreeSet;
@@ -41,7 +41,41 @@ pub fn again(kept: &Change, found: &Value) -> Option<Change> {
     Some(Change { setting: kept.setting.clone(), from: found.clone(), to })
 }
 
-/// What to do about `found`, read with [`super::Hold::seen_with`] the change that [`super::Release::Back`] gave.
+impl Hold {
+    /// What to do about `found`, read with [`Hold::seen_with`] the change that [`super::Release::Back`] gave: [`give_back`],
+    /// and what runs that died left of a group's rules goes too, where it lets nothing pass that the others do not.
+    #[must_use]
+    pub fn give_back(&self, back: &Change, found: &Value) -> GiveBack {
+        let plan = give_back(back, found);
+        let left = |to: &Value| -> BTreeSet<Rule> {
+            let (Value::Rules(to), Value::Rules(found)) = (to, found) else { return BTreeSet::new() };
+            let made = self.made.intersection(found).filter(|rule| !to.contains(rule));
+            let original = rules(&self.original);
+            let made = made.filter(|rule| original.is_none_or(|original| !original.contains(rule)));
+            // As it was read: with its id.
+            made.filter(|rule| to.iter().any(|wide| rule.is_within(wide)))
+                .filter_map(|rule| found.get(rule))
+                .cloned()
+                .collect()
+        };
+        let with = |change: Change| match (left(&change.to), &change.from) {
+            (left, Value::Rules(from)) => Change { from: Value::Rules(from | &left), ..change },
+            _ => change,
+        };
+        match plan {
+            GiveBack::Already => {
+                let (there, _) = ours_of(back, found);
+                let change = with(Change { setting: back.setting.clone(), from: there.clone(), to: there });
+                if change.is_already_so() { GiveBack::Already } else { GiveBack::Write(change) }
+            }
+            GiveBack::Write(change) => GiveBack::Write(with(change)),
+            GiveBack::WriteBut { change, rules } => GiveBack::WriteBut { change: with(change), rules },
+            GiveBack::Drifted => GiveBack::Drifted,
+        }
+    }
+}
+
+/// What to do about `found`, which was read with the change that [`super::Release::Back`] gave, whatever is beside it.
 #[must_use]
 pub fn give_back(back: &Change, found: &Value) -> GiveBack {
     let Change { setting, from: ours, to } = back;

@@ -360,7 +360,7 @@ fn narrow(
             }));
         }
         // The plan stays as it was made: what the incident closes by itself is what its hold is about.
-        step.narrowed = Some(hold.made_of(&step.change, id, before.get(&key))).filter(|made| *made != step.change);
+        step.narrowed = Some(hold.made_of(&step.change, before.get(&key))).filter(|made| *made != step.change);
     }
 }
 

@@ -42,7 +42,7 @@ pub fn held_by(incident: &Incident) -> Vec<Placed> {
     let contained = incident.parts.iter().filter(|part| part.decision.response == Response::Contain);
     let placed = contained.flat_map(|part| {
         let at = &part.plan.subject.at;
-        part.plan.steps().map(|step| Placed { at: at.clone(), change: step.change.clone() })
+        part.plan.steps().map(|step| Placed { at: at.clone(), change: step.held().clone() })
     });
     placed.collect()
 }

@@ -208,17 +208,17 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool)
     let Some(new) = new.filter(is_seen) else { return part };
     part.plan.left_out.retain(|what| !what.contains(FOUND_LATER));
     let found = || {
-        let found = new.plan.steps().filter(|step| !known.let_go.contains(&key(step)) && !step.change.is_already_so());
+        let found = new.plan.steps().filter(|step| !known.let_go.contains(&key(step)) && !step.is_nothing_new());
         found.filter(|step| !is_over(step))
     };
     let more: Vec<Step> = found().filter(|step| !known_keys.contains(&key(step))).cloned().collect();
     let held = |step: &Step| {
         let same = old.plan.steps().find(|old| key(old) == key(step) && known.holds.contains(&key(old)))?;
-        Some((same.change.clone(), widened(&same.change, &step.change)?))
+        Some((same.clone(), widened(same, step)?))
     };
-    let wider: Vec<(Change, Change)> = found().filter_map(held).collect();
+    let wider: Vec<(Step, Step)> = found().filter_map(held).collect();
     if new.decision.response < Response::Contain {
-        let later = more.iter().map(|step| &step.change).chain(wider.iter().map(|(_, wider)| wider));
+        let later = more.iter().map(|step| &step.change).chain(wider.iter().map(|(_, wider)| wider.held()));
         let response = new.decision.response;
         let later: Vec<String> = later.map(|change| format!("{change}{FOUND_LATER}{response}")).collect();
         part.plan.left_out.extend(later);
@@ -228,13 +228,13 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool)
         part.plan.stages.push(more);
         part.plan.no_steps = None;
     }
-    for (change, wider) in wider {
-        let again = closes_again(&change, &wider, new);
-        for step in part.plan.stages.iter_mut().flatten().filter(|step| step.change == change) {
-            step.change = wider.clone();
+    for (before, wider) in wider {
+        let again = closes_again(before.held(), new);
+        for step in part.plan.stages.iter_mut().flatten().filter(|step| **step == before) {
+            *step = wider.clone();
         }
         // What somebody opened again is told as that.
-        for result in part.results.iter_mut().filter(|it| !again && it.change.setting == change.setting) {
+        for result in part.results.iter_mut().filter(|it| !again && it.change.setting == before.change.setting) {
             let why = "a newer state of the finding adds to it".to_owned();
             result.outcome = Outcome::Failed { why, transient: true };
         }
@@ -243,17 +243,25 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool)
     with_earlier(&part, &earlier)
 }
 
-/// What a newer plan adds to a change of many settings in one.
-fn widened(old: &Change, new: &Change) -> Option<Change> {
-    let Setting::IngressRules(_) = &old.setting else { return None };
-    let (from, to) = both((&old.from, &old.to), (&new.from, &new.to))?;
-    Some(Change { setting: old.setting.clone(), from, to })
+/// The step with what a newer plan adds to it: a change of many settings in one.
+fn widened(old: &Step, new: &Step) -> Option<Step> {
+    let Setting::IngressRules(_) = &old.change.setting else { return None };
+    let together = |old: &Change, new: &Change| {
+        let (from, to) = both((&old.from, &old.to), (&new.from, &new.to))?;
+        Some(Change { from, to, ..old.clone() })
+    };
+    let held = together(old.held(), new.held())?;
+    if old.alone.is_none() && new.alone.is_none() {
+        return Some(Step { change: held, ..old.clone() });
+    }
+    let change = together(&old.change, &new.change).unwrap_or_else(|| old.change.clone());
+    Some(Step { change, alone: Some(held), ..old.clone() })
 }
 
 /// Whether the newer plan found open what the old change had closed.
-fn closes_again(old: &Change, wider: &Change, new: &Part) -> bool {
+fn closes_again(old: &Change, new: &Part) -> bool {
     let (Value::Rules(from), Value::Rules(to)) = (&old.from, &old.to) else { return false };
-    let of_new = new.plan.steps().filter(|step| step.change.setting == wider.setting);
+    let of_new = new.plan.steps().filter(|step| step.change.setting == old.setting);
     let found = of_new.filter_map(|step| match &step.change.from {
         Value::Rules(rules) => Some(rules),
         Value::Absent | Value::Status(_) | Value::Document(_) | Value::Groups(_) => None,

@@ -44,6 +44,8 @@ pub enum LetGo {
     Drifted { found: Value },
     /// Written back and read back but for these rules: somebody closed a part that we had left open of them.
     GivenBackBut { rules: Value },
+    /// Written back and read back but for what other incidents close too.
+    GivenBackBeside(Vec<IncidentId>),
     /// AWS does not let us: still held.
     Refused { why: String },
     /// It is not known whether it worked: to be tried again.
@@ -77,7 +79,8 @@ impl LetGo {
             | Self::Gone
             | Self::KeptBy(_)
             | Self::Drifted { .. }
-            | Self::GivenBackBut { .. } => true,
+            | Self::GivenBackBut { .. }
+            | Self::GivenBackBeside(_) => true,
             Self::Refused { .. } | Self::Failed { .. } => false,
         }
     }
@@ -220,6 +223,10 @@ fn said(key: &HoldKey, let_go: &LetGo) -> What {
         }
         LetGo::Drifted { found } => left(format!("somebody set it to {found}")),
         LetGo::GivenBackBut { rules } => left(format!("given back but for {rules}: somebody closed a part of that")),
+        LetGo::GivenBackBeside(others) => {
+            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+            left(format!("given back but for what {} holds too", others.join(", ")))
+        }
         LetGo::Refused { why } | LetGo::Failed { why } => left(why.clone()),
     }
 }

@@ -8,7 +8,7 @@ use super::merge::{is_begun, twin};
 use crate::change::{Change, Rule, Value};
 use crate::guard::ASKS_AGAIN;
 use crate::incident::{News, Part};
-use crate::plan::NoSteps;
+use crate::plan::{NoSteps, Step};
 use crate::policy::{self, Decision, Fallback, Response};
 use crate::setting::Setting;
 use std::collections::BTreeSet;
@@ -95,7 +95,7 @@ pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
 /// The newer plan of what waits. It is made on what the finding names by now; what only an earlier state of it named is said.
 pub(super) fn in_place_of(old: &Part, new: &Part) -> Part {
     let rules = |change: &&Change| matches!(change.setting, Setting::IngressRules(_));
-    let planned = old.plan.steps().map(|step| &step.change).filter(rules);
+    let planned = old.plan.steps().map(Step::held).filter(rules);
     with_earlier(new, old.plan.earlier.iter().chain(planned))
 }
 
@@ -108,7 +108,7 @@ pub(super) fn with_what_is_lost(old: &Part, new: &Part) -> Part {
 pub(super) fn with_earlier<'a>(part: &Part, earlier: impl IntoIterator<Item = &'a Change>) -> Part {
     let mut part = part.clone();
     let is_made = |change: &Change| {
-        part.plan.steps().any(|step| step.change.setting == change.setting && !closes_more(change, &step.change))
+        part.plan.steps().any(|step| step.change.setting == change.setting && !closes_more(change, step.held()))
     };
     let mut lost: Vec<Change> = Vec::new();
     for change in earlier.into_iter().filter(|change| !is_made(change)) {

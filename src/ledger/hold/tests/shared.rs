@@ -1,7 +1,7 @@
-//! Findings, their next states, attackers and undos on the rules of one group, in any order.
+//! Findings, their next states, attackers and undos on the rules of one group, in any order, and runs that die on the way.
 
 use super::*;
-use crate::holes::Holes;
+use crate::remediation::exposed_port::{Closing, closing};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -19,24 +19,39 @@ enum Act {
     },
     /// Somebody adds a rule of their own.
     Add(i32, i32),
+    /// A run claims a finding's port and dies: before it writes, or between its two calls.
+    DieFinding(u8, u16, Died),
+    /// An undo dies between its two calls; only undo goes on with it.
+    DieUndoing(u8),
 }
 
-use Act::{Add, Find, Look, PutBack, Undo};
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Died {
+    Before,
+    Between,
+}
+
+use Act::{Add, DieFinding, DieUndoing, Find, Look, PutBack, Undo};
 
 /// The group, and what is known of it.
 struct World {
     first: BTreeSet<Rule>,
     now: BTreeSet<Rule>,
     hold: Option<Hold>,
-    plans: BTreeMap<u8, Change>,
+    /// What each finding planned at first, and what is held for it.
+    plans: BTreeMap<u8, (Change, Change)>,
     ports: BTreeMap<u8, BTreeSet<u16>>,
+    /// Whose run died before it had closed all.
+    begun: BTreeSet<u8>,
+    /// Whose undo died.
+    undoing: BTreeSet<u8>,
     minute: i32,
     is_attacked: bool,
     is_added: bool,
 }
 
 fn range(first: i32, last: i32) -> Rule {
-    Rule { ports: Some((first, last)), ..rule(0) }
+    Rule { ports: Some((first, last)), peer: Peer::Network("0.0.0.0/0".parse().unwrap()), ..rule(0) }
 }
 
 fn lets_in(rules: &BTreeSet<Rule>, port: u16) -> bool {
@@ -46,22 +61,32 @@ fn lets_in(rules: &BTreeSet<Rule>, port: u16) -> bool {
 impl World {
     fn of(ranges: &[(i32, i32)]) -> Self {
         let first: BTreeSet<Rule> = ranges.iter().map(|(first, last)| range(*first, *last)).collect();
-        let (plans, ports) = (BTreeMap::new(), BTreeMap::new());
-        Self { now: first.clone(), first, hold: None, plans, ports, minute: 0, is_attacked: false, is_added: false }
+        Self {
+            now: first.clone(),
+            first,
+            hold: None,
+            plans: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            begun: BTreeSet::new(),
+            undoing: BTreeSet::new(),
+            minute: 0,
+            is_attacked: false,
+            is_added: false,
+        }
     }
 
     fn at(&self) -> Timestamp {
         NOW + SignedDuration::from_mins(1) * self.minute
     }
 
-    /// As the remediation plans it on what is there.
-    fn plan(&self, port: u16) -> Option<Change> {
-        let closed: BTreeSet<Rule> =
-            self.now.iter().filter(|rule| rule.lets_in_tcp(i32::from(port))).cloned().collect();
-        let parts: BTreeSet<Rule> = closed.iter().flat_map(|rule| Holes::of_tcp(rule, [port]).rest_of(rule)).collect();
-        let there = &self.now & &parts;
-        let change = Change { from: Value::Rules(&closed | &there), to: Value::Rules(parts), ..group(&[], &[]).change };
-        (!closed.is_empty()).then_some(change)
+    /// As the remediation plans it on what is there, and on what others keep closed; and what is held for it.
+    fn plan(&self, who: u8, port: u16) -> Option<(Change, Change)> {
+        let kept = self.hold.as_ref().and_then(|hold| hold.kept_closed_beside(&id(who)));
+        let Closing { from, to, alone } = closing(&self.now, &BTreeSet::from([port]), kept.as_ref())?;
+        let change = |from, to| Change { from: Value::Rules(from), to: Value::Rules(to), ..group(&[], &[]).change };
+        let plan = change(from, to);
+        let held = alone.map_or_else(|| plan.clone(), |(from, to)| change(from, to));
+        Some((plan, held))
     }
 
     fn read(&self, change: &Change) -> Value {
@@ -69,24 +94,30 @@ impl World {
         Value::Rules(&self.now & &(from | to))
     }
 
-    /// Nothing that is written opens what an incident keeps closed.
-    fn write(&mut self, change: &Change, but: Option<u8>) {
+    /// Nothing that is written opens what an incident keeps closed. What is opened comes first; a run may die after that.
+    fn write(&mut self, change: &Change, but: Option<u8>, dies: bool) {
         let (Value::Rules(from), Value::Rules(to)) = (&change.from, &change.to) else { panic!("{change:?}") };
         let opened = &(to - from) - &self.now;
-        for (holder, ports) in self.ports.iter().filter(|(holder, _)| Some(**holder) != but) {
+        let is_kept = |holder: &u8| Some(*holder) != but && !self.undoing.contains(holder);
+        for (holder, ports) in self.ports.iter().filter(|(holder, _)| is_kept(holder)) {
             for port in ports {
                 assert!(!lets_in(&opened, *port), "{port} is opened, which {holder} keeps closed: {change}");
             }
         }
-        self.now = &(&self.now | to) - &(from - to);
+        self.now = &self.now | to;
+        if !dies {
+            self.now = &self.now - &(from - to);
+        }
     }
 
     fn act(&mut self, act: Act) {
         self.minute += 1;
         match act {
-            Find(who, port) => self.find(who, port),
+            Find(who, port) => self.find(who, port, None),
             Look(who) => self.look(who),
-            Undo(who) => self.undo(who),
+            Undo(who) => self.undo(who, false),
+            DieFinding(who, port, died) => self.find(who, port, Some(died)),
+            DieUndoing(who) => self.undo(who, true),
             PutBack { beside } => self.put_back(beside),
             Add(first, last) => {
                 self.now.insert(range(first, last));
@@ -95,36 +126,55 @@ impl World {
         }
         if !self.is_attacked {
             let held = |port: &u16| self.ports.values().any(|ports| ports.contains(port));
-            for port in 15..45_u16 {
+            // What a run that died was about may be so or so.
+            let halves = self.begun.union(&self.undoing).filter_map(|who| self.ports.get(who)).flatten();
+            let halves: BTreeSet<u16> = halves.copied().collect();
+            let kept = self.ports.iter().filter(|(who, _)| !self.begun.contains(who) && !self.undoing.contains(who));
+            let kept: BTreeSet<u16> = kept.flat_map(|(_, ports)| ports).copied().collect();
+            for port in (15..45_u16).filter(|port| kept.contains(port) || !halves.contains(port)) {
                 let expect = lets_in(&self.first, port) && !held(&port);
                 assert_eq!(lets_in(&self.now, port), expect, "{port} after {act:?}: {:?}", self.now);
             }
         }
     }
 
-    fn find(&mut self, who: u8, port: u16) {
-        let (new, old) = (self.plan(port), self.plans.get(&who).cloned());
+    fn find(&mut self, who: u8, port: u16, died: Option<Died>) {
+        if self.undoing.contains(&who) {
+            return;
+        }
+        if self.begun.contains(&who) {
+            self.resume(who);
+        }
+        let (new, old) = (self.plan(who, port), self.plans.get(&who).cloned());
         let more = |old: &Change, new: &Change| {
             both((&old.from, &old.to), (&new.from, &new.to)).map(|(from, to)| Change { from, to, ..old.clone() })
         };
         let plan = match (&old, &new) {
             (None, None) => return,
             (None, Some(new)) => new.clone(),
-            (Some(old), Some(new)) => more(old, new).unwrap_or_else(|| old.clone()),
+            (Some((plan, held)), Some((_, new))) => (plan.clone(), more(held, new).unwrap_or_else(|| held.clone())),
             (Some(old), None) => old.clone(),
         };
         if new.is_some() {
             self.ports.entry(who).or_default().insert(port);
         }
-        let placed = Placed { at: at(), change: plan.clone() };
-        let now = self.at();
-        let joined = Hold::joined(self.hold.as_ref(), &placed, &id(who), now, now, now).unwrap();
-        let made = joined.made_of(&plan, &id(who), self.hold.as_ref());
-        (self.hold, _) = (Some(joined), self.plans.insert(who, plan));
-        if old.is_none() {
-            self.write(&made, None);
+        let before = self.hold.clone();
+        self.join(who, &plan.1);
+        self.plans.insert(who, plan);
+        if died.is_some() {
+            self.begun.insert(who);
+        }
+        if died == Some(Died::Before) {
+            return;
+        }
+        let dies = died.is_some();
+        if old.is_some() {
+            self.look_and(who, dies);
         } else {
-            self.look(who);
+            self.contain(who, before.as_ref(), dies);
+        }
+        if dies {
+            return;
         }
         // What somebody opens by a rule that nobody spoke of is seen once a finding names the port.
         let is_seen = |held: &&u16| !self.is_added || **held == port;
@@ -133,28 +183,71 @@ impl World {
         }
     }
 
+    fn join(&mut self, who: u8, plan: &Change) {
+        let (placed, now) = (Placed { at: at(), change: plan.clone() }, self.at());
+        self.hold = Some(Hold::joined(self.hold.as_ref(), &placed, &id(who), now, now, now).unwrap());
+    }
+
+    /// What is planned, as far as the hold that was there before allows.
+    fn contain(&mut self, who: u8, before: Option<&Hold>, dies: bool) {
+        let made = self.hold.as_ref().unwrap().made_of(&self.plans[&who].0, before);
+        self.write(&made, None, dies);
+    }
+
+    /// The sweep goes on with what a run began: it looks how far that came.
+    fn resume(&mut self, who: u8) {
+        let held = self.plans[&who].1.clone();
+        self.join(who, &held);
+        self.look_and(who, false);
+        self.begun.remove(&who);
+    }
+
     fn look(&mut self, who: u8) {
-        let Some(kept) = self.hold.as_ref().and_then(|hold| hold.kept_by(&id(who))) else { return };
-        if let Some(change) = again(&kept, &self.read(&kept)) {
-            self.write(&change, None);
+        if self.begun.contains(&who) {
+            self.resume(who);
+        }
+        if !self.undoing.contains(&who) {
+            self.look_and(who, false);
         }
     }
 
-    fn undo(&mut self, who: u8) {
+    fn look_and(&mut self, who: u8, dies: bool) {
+        let Some(kept) = self.hold.as_ref().and_then(|hold| hold.kept_by(&id(who))) else { return };
+        if let Some(change) = again(&kept, &self.read(&kept)) {
+            self.write(&change, None, dies);
+        }
+    }
+
+    fn undo(&mut self, who: u8, dies: bool) {
         let Some(hold) = self.hold.clone().filter(|_| self.plans.contains_key(&who)) else { return };
         let now = self.at();
-        match hold.release(&id(who), now) {
-            Release::KeptBy(_) => {}
-            Release::Back(back) => match give_back(&back, &self.read(&hold.seen_with(&back))) {
-                GiveBack::Already => {}
-                GiveBack::Write(change) => self.write(&change, Some(who)),
-                other @ (GiveBack::WriteBut { .. } | GiveBack::Drifted) => panic!("nobody closed anything: {other:?}"),
-            },
+        let hold = match hold.release(&id(who), now) {
+            Release::KeptBy(_) => hold,
+            Release::Back(back) => {
+                let lease = Lease { request: String::new(), token: who.to_string(), until: now + LEASE };
+                let hold = hold.marked(&id(who), &lease, now).unwrap();
+                match hold.give_back(&back, &self.read(&hold.seen_with(&back))) {
+                    GiveBack::Already => {}
+                    GiveBack::Write(change) => self.write(&change, Some(who), dies),
+                    other @ (GiveBack::WriteBut { .. } | GiveBack::Drifted) => {
+                        panic!("nobody closed anything: {other:?}")
+                    }
+                }
+                if dies {
+                    self.minute += 5;
+                    self.undoing.insert(who);
+                    self.hold = Some(hold);
+                    return;
+                }
+                hold
+            }
             other @ (Release::NotHeld | Release::Wait { .. }) => panic!("{other:?}"),
-        }
+        };
         self.hold = Some(hold.released_by(&id(who), now));
         self.plans.remove(&who);
         self.ports.remove(&who);
+        self.begun.remove(&who);
+        self.undoing.remove(&who);
     }
 
     fn put_back(&mut self, beside: bool) {
@@ -219,12 +312,40 @@ fn another_rule_that_opens_a_port_is_closed_by_the_next_state() {
     }
 }
 
+#[test]
+fn an_undo_that_died_leaves_nothing_that_another_makes_its_own() {
+    check(ONE, &[Find(0, 22), Find(1, 25), DieUndoing(0), Undo(1)]);
+    check(ONE, &[Find(0, 22), Find(1, 25), DieUndoing(0), DieUndoing(1), Undo(0), Undo(1)]);
+    check(ONE, &[Find(0, 22), Find(1, 25), DieUndoing(0), Find(2, 28), Undo(1)]);
+}
+
+#[test]
+fn a_run_that_died_is_given_back_like_any_other() {
+    for died in [Died::Before, Died::Between] {
+        check(ONE, &[Find(0, 22), DieFinding(1, 25, died), Undo(0)]);
+        check(ONE, &[Find(0, 22), DieFinding(0, 25, died), Undo(0)]);
+        check(ONE, &[Find(0, 22), DieFinding(1, 25, died), Undo(0), Find(1, 28)]);
+    }
+}
+
+#[test]
+fn what_another_closed_stays_closed_for_whoever_names_it_too() {
+    check(ONE, &[Find(0, 22), Find(1, 22), Undo(0), Look(1), Undo(1)]);
+    check(ONE, &[Find(0, 22), Find(1, 25), Find(1, 22), Undo(0), Undo(1)]);
+    check(ONE, &[Find(0, 22), Find(1, 25), Find(0, 25), Undo(1), Find(1, 25), Undo(0)]);
+    check(&[(22, 22)], &[Find(0, 22), Find(1, 22), Find(2, 22), Undo(0), Undo(1), Undo(2)]);
+}
+
 fn act() -> impl Strategy<Value = Act> {
     let who = 0..3_u8;
     prop_oneof![
         5 => (who.clone(), proptest::sample::select(PORTS.as_slice())).prop_map(|(who, port)| Find(who, port)),
         2 => who.clone().prop_map(Look),
-        2 => who.prop_map(Undo),
+        2 => who.clone().prop_map(Undo),
+        1 => who.clone().prop_map(DieUndoing),
+        1 => (who, proptest::sample::select(PORTS.as_slice()), any::<bool>()).prop_map(|(who, port, is_between)| {
+            DieFinding(who, port, if is_between { Died::Between } else { Died::Before })
+        }),
         1 => any::<bool>().prop_map(|beside| PutBack { beside }),
         1 => proptest::sample::select(vec![(22, 22), (0, 65_535), (21, 40), (28, 28)])
             .prop_map(|(first, last)| Add(first, last)),
