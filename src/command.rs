@@ -154,6 +154,7 @@ fn said(what: &What) -> String {
         What::GivenBack { setting } => format!("gave back {setting}"),
         What::Left { setting, why } => format!("left {setting}: {why}"),
         What::Released => "released it".to_owned(),
+        What::LeftOut { lines, .. } => format!("{lines} lines of what went on by itself are left out"),
     }
 }
 

@@ -13,6 +13,14 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// How long a released incident is kept; every other is kept for ever.
 pub const RETENTION: SignedDuration = SignedDuration::from_hours(90 * 24);
 
+/// How many lines a history keeps of what goes on by itself: GuardDuty sends some findings again for years, and a record is
+/// written in one transaction.
+const MOST_LINES: usize = 500;
+
+/// Those at its beginning are kept, and those at its end.
+const FIRST_LINES: usize = 50;
+const LAST_LINES: usize = 50;
+
 /// One finding's handling, as the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IncidentRecord {
@@ -206,6 +214,12 @@ pub enum What {
         why: String,
     },
     Released,
+    /// So many lines about what went on by itself were here, the last of them at this time. Plans that were asked about in
+    /// them have numbers below `next_plan`.
+    LeftOut {
+        lines: u64,
+        next_plan: u32,
+    },
 }
 
 /// Who asks the ledger for something, and until when they work on it.
@@ -256,6 +270,7 @@ impl IncidentRecord {
             What::Approved { plan } | What::Asked { plan } => next.max(plan.saturating_add(1)),
             // Some releases did not note that they asked.
             What::Rejected | What::Expired => next.saturating_add(1),
+            What::LeftOut { next_plan, .. } => next.max(next_plan),
             What::Claimed
             | What::Resumed
             | What::Updated { .. }
@@ -333,5 +348,51 @@ impl IncidentRecord {
         };
         let request = by.lease.request.clone();
         self.history.push(Entry { at: now, who: by.who.clone(), rules, what, request, writes });
+        if self.history.len() > MOST_LINES {
+            self.leave_out_a_line();
+        }
+    }
+
+    /// Leaves out the oldest line that nothing depends on, and says so in its place. What a person did stays, and so does what
+    /// the results go back to.
+    fn leave_out_a_line(&mut self) {
+        let results = self.incident.parts.iter().flat_map(|part| &part.results);
+        let requests: BTreeSet<&String> = results.flat_map(|result| &result.requests).collect();
+        let last_asked = self.history.iter().rposition(|entry| matches!(entry.what, What::Asked { .. }));
+        let goes = |(place, entry): &(usize, &Entry)| {
+            let is_alone = match entry.what {
+                What::Claimed
+                | What::Resumed
+                | What::Updated { .. }
+                | What::Finished { .. }
+                | What::Reopened { .. }
+                | What::Asked { .. } => !matches!(entry.who, Who::Operator { .. }),
+                What::Approved { .. }
+                | What::Rejected
+                | What::Expired
+                | What::UndoBegun
+                | What::GivenBack { .. }
+                | What::Left { .. }
+                | What::Released
+                | What::LeftOut { .. } => false,
+            };
+            is_alone && Some(*place) != last_asked && !entry.writes.iter().any(|id| requests.contains(id))
+        };
+        let some = self.history.iter().enumerate().skip(FIRST_LINES);
+        let Some(place) = some.take(MOST_LINES - LAST_LINES).find(goes).map(|(place, _)| place) else { return };
+        let next_plan = self.next_plan();
+        let gone = self.history.remove(place);
+        let is_gap = |entry: &&mut Entry| matches!(entry.what, What::LeftOut { .. });
+        match self.history.iter_mut().find(is_gap) {
+            Some(gap) => {
+                let What::LeftOut { lines, .. } = gap.what else { return };
+                (gap.at, gap.what) = (gap.at.max(gone.at), What::LeftOut { lines: lines.saturating_add(1), next_plan });
+            }
+            None => {
+                let (rules, writes) = (BTreeSet::new(), Vec::new());
+                let what = What::LeftOut { lines: 1, next_plan };
+                self.history.insert(place, Entry { what, rules, writes, ..gone });
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::protocol_model::world::{finding, planned};
 use jiff::{SignedDuration, Timestamp};
 use quell::change::{Change, KeyStatus, Value};
 use quell::document::Document;
-use quell::incident::{Incident, News, Outcome, StepResult};
+use quell::incident::{Incident, News, Outcome, StepResult, Verdict};
 use quell::ledger::key::CounterKey;
 use quell::ledger::protocol::{
     Claim, Decided, Denied, Done, Finish, LetGo, Limit, No, NoUndo, Occasion, Seen, begin_undo, claim, finish,
@@ -364,4 +364,32 @@ fn a_setting_of_two_parts_ends_with_the_later_one() {
     let gone: Vec<_> = first.into_iter().map(|key| Done::new(key, LetGo::GivenBack)).collect();
     let rest = told(&finish_undo(&begun, &sweep, &gone, undone(), at(60)).incident.unwrap(), at(60)).incident.unwrap();
     assert_eq!((rest.holds.len(), rest.ends, over(&rest, at(120))), (2, Some(at(120)), None), "all of it is over then");
+}
+
+/// GuardDuty sends some findings again for years, and a record is written as one.
+#[test]
+fn a_history_that_goes_on_for_years_keeps_what_persons_did_and_says_what_it_left_out() {
+    let by = Worker { who: Who::Operator { says: "olga".to_owned(), identity: None }, ..worker(1) };
+    let order = Claim { by, ..ask(incident(Response::Approve, true, 1), Occasion::Approve { plan: 1 }, 1) };
+    let approved = won(&order, &Seen::incident(waiting())).unwrap();
+    let mut record = told(&done(&approved, &Outcome::Changed, None), at(1)).incident.unwrap();
+    let next_plan = record.next_plan();
+    for count in 2..1_202 {
+        let minute = i64::try_from(count).unwrap() * 2;
+        let next = ask(incident(Response::Contain, true, count), Occasion::Delivery, minute);
+        let again = won(&next, &Seen::incident(record)).unwrap();
+        record = told(&done(&again, &Outcome::Changed, None), at(minute)).incident.unwrap();
+    }
+    let left_out = record.history.iter().find_map(|entry| match entry.what {
+        What::LeftOut { lines, next_plan } => Some((lines, next_plan)),
+        _ => None,
+    });
+    let (kept, (left_out, of_before)) = (record.history.len(), left_out.unwrap());
+    assert!((490..520).contains(&kept) && left_out > 1_800, "{kept} {left_out}");
+    assert!(record.history.iter().any(|entry| entry.what == What::Approved { plan: 1 }), "a person did that");
+    assert_eq!((record.next_plan(), of_before), (next_plan, next_plan), "no plan gets an old number");
+    assert_eq!(
+        record.history.last().map(|last| last.what.clone()),
+        Some(What::Finished { verdict: Verdict::Contained })
+    );
 }

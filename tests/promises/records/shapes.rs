@@ -106,6 +106,12 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
         let Setting::IngressRules(_) = step.change.setting else { continue };
         step.narrowed = Some(Change { to: Value::Rules(BTreeSet::new()), ..step.change.clone() });
     }
+    let mut closed_too = of_each.clone();
+    for step in closed_too.incident.parts.iter_mut().flat_map(|part| part.plan.stages.iter_mut().flatten()) {
+        let Setting::IngressRules(_) = step.change.setting else { continue };
+        let alone = step.change.clone();
+        *step = Step { change: Change { from: alone.to.clone(), ..alone.clone() }, alone: Some(alone), ..step.clone() };
+    }
     let said = every_news().into_iter().map(|(name, news)| {
         let mut record = held.clone();
         record.incident.news = Some(news);
@@ -129,9 +135,10 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
         ("releasing-again", let_go(LetGo::Failed { why: "throttled".to_owned() })),
         ("released", released),
         ("left-alone", left),
-        ("long-history", all_said),
+        ("history-of-years", all_said),
         ("of-every-setting", of_each),
         ("beside-others", beside_others),
+        ("closed-by-another-too", closed_too),
         ("of-every-subject", of_every_subject(&policy)),
     ];
     named.into_iter().chain(said).collect()
@@ -153,6 +160,7 @@ fn every_what() -> Vec<What> {
         What::GivenBack { setting: setting() },
         What::Left { setting: setting(), why: "somebody set it to Active".to_owned() },
         What::Released,
+        What::LeftOut { lines: 1_204, next_plan: 3 },
     ];
     // What is new here is missing above.
     for what in &all {
@@ -169,7 +177,8 @@ fn every_what() -> Vec<What> {
             | What::UndoBegun
             | What::GivenBack { .. }
             | What::Left { .. }
-            | What::Released => {}
+            | What::Released
+            | What::LeftOut { .. } => {}
         }
     }
     all
@@ -459,8 +468,8 @@ fn holds() -> Vec<(&'static str, Hold)> {
             hold(Setting::InterfaceGroups(interface.clone()), groups(&["sg-0a1b", "sg-0c1d"]), groups(&["sg-0e1f"])),
         ),
         ("interface-groups-unresolved", hold(Setting::InterfaceGroups(interface), groups(&[]), waits)),
-        ("ingress-rules-joined", joined(Some(&open), &more, id(1))),
-        ("ingress-rules", open),
+        ("ingress-rules-joined-and-made", joined(Some(&open), &more, id(1))),
+        ("ingress-rules-and-made", open),
         ("quarantine-group", hold(quarantine, Value::Absent, rules(&[]))),
     ]
 }
