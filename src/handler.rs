@@ -234,7 +234,7 @@ impl Handler {
 
     /// Tells people, and only then writes down that they were told.
     async fn tell(&self, story: Story, invocation: &Invocation) -> Result<Incident, HandlerError> {
-        let Story { incident, record, is_known, is_one_of_many, unwritten: _ } = story;
+        let Story { incident, record, is_known, is_one_of_many, comes_again, unwritten: _ } = story;
         write_down(&incident);
         let Responder { clouds, ledger, .. } = &self.responder;
         if is_known {
@@ -255,7 +255,7 @@ impl Handler {
             told?;
         }
         let is_tried_again = record.is_none_or(|record| record.status == Status::Containing);
-        if (incident.is_worth_retrying() && is_tried_again) || incident.beside.failure.is_some() {
+        if (incident.is_worth_retrying() && is_tried_again) || incident.beside.failure.is_some() || comes_again {
             return Err(HandlerError::TryAgain);
         }
         Ok(incident)

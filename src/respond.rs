@@ -11,7 +11,7 @@ use crate::id::{GroupId, Place};
 use crate::incident::{Beside, Incident, News, Part};
 use crate::ledger::hold::{self, Hold};
 use crate::ledger::key::{CounterKey, HoldKey, IncidentId};
-use crate::ledger::protocol::{Claim, Denied, How, Occasion};
+use crate::ledger::protocol::{self, Claim, Denied, How, Occasion};
 use crate::ledger::record::{IncidentRecord, Status, Worker};
 use crate::ledger::{Claimed, Foreseen, Ledger, LedgerError};
 use crate::limit;
@@ -88,6 +88,8 @@ pub struct Story {
     pub is_known: bool,
     /// It is one of many that wait beyond the hour's limit: the next tick tells them together.
     pub is_one_of_many: bool,
+    /// Its event is to be delivered once more, though people are told what is known now.
+    pub comes_again: bool,
     /// Why nothing was done, where that is since the ledger could not be written.
     pub unwritten: Option<LedgerError>,
 }
@@ -148,7 +150,14 @@ async fn once(responder: &Responder, finding: Finding, run: &Run) -> Ending {
         let why = format!("what was just given back may not be seen yet: not before {until}");
         return Ending::ComeAgain { why, until: Some(until) };
     }
-    claim(responder, run, incident, Occasion::Delivery, seen).await
+    // What this state of the finding adds to what is held is not known, or not decided by the rule: the next try may.
+    let why = seen.seen.incident.as_ref().and_then(|known| protocol::unsure(&incident, known)).map(str::to_owned);
+    let ending = claim(responder, run, incident, Occasion::Delivery, seen).await;
+    match (why, ending) {
+        (Some(why), Ending::Quiet(Quiet::Kept)) => Ending::come_again(why),
+        (Some(_), Ending::Tell(story)) => Ending::Tell(Box::new(Story { comes_again: true, ..*story })),
+        (_, ending) => ending,
+    }
 }
 
 /// Until when there may be something to do though nothing is seen of it: what is just given back, or was moments ago, AWS may
@@ -317,13 +326,13 @@ impl Story {
         let beside = Beside { approval, ends: record.ends, ..Beside::default() };
         let incident = Incident { beside, ..record.incident.clone() };
         let is_known = record.told.is_some();
-        Self { incident, is_known, record: Some(record), is_one_of_many: false, unwritten: None }
+        Self { incident, is_known, record: Some(record), is_one_of_many: false, comes_again: false, unwritten: None }
     }
 
     /// What the ledger does not have, nor whether people know.
     #[must_use]
     pub fn unrecorded(incident: Incident) -> Self {
-        Self { incident, record: None, is_known: false, is_one_of_many: false, unwritten: None }
+        Self { incident, record: None, is_known: false, is_one_of_many: false, comes_again: false, unwritten: None }
     }
 }
 

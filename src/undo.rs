@@ -62,9 +62,7 @@ pub async fn undo(
     let news = News::GivenBack { by: by(&record, run), settings: returned, others };
     match responder.ledger.finish_undo(&record, &run.worker, &done, &news, clock::now()).await {
         // A run before may have done it all and told people, and then could not write that down.
-        Ok(record) if is_resumed && done.iter().all(|done| done.became == LetGo::WasBack) => {
-            Ok(Ok(repeated(tell(record))))
-        }
+        Ok(record) if is_resumed && done.iter().all(is_nothing_new) => Ok(Ok(repeated(tell(record)))),
         Ok(record) => Ok(Ok(tell(record))),
         Err(error) => {
             let mut incident = Incident { news: Some(news), ..record.incident };
@@ -73,6 +71,20 @@ pub async fn undo(
             Ok(Ok(Ending::Tell(Box::new(Story::unrecorded(incident)))))
         }
     }
+}
+
+/// Whether a run before may have done as much.
+fn is_nothing_new(done: &Done) -> bool {
+    let is_let_go = match done.became {
+        LetGo::WasBack | LetGo::KeptBy(_) | LetGo::GivenBackBeside(_) => true,
+        LetGo::GivenBack
+        | LetGo::Gone
+        | LetGo::Drifted { .. }
+        | LetGo::GivenBackBut { .. }
+        | LetGo::Refused { .. }
+        | LetGo::Failed { .. } => false,
+    };
+    is_let_go && done.writes.is_empty()
 }
 
 /// What people call the settings of an incident.
@@ -170,7 +182,7 @@ async fn try_let_go(
         return Ok(Some(LetGo::WasBack));
     };
     match hold.release(&record.id, now) {
-        Release::NotHeld => Ok(Some(LetGo::WasBack)),
+        Release::NotHeld => Ok(Some(was_let_go(&hold, record))),
         Release::Wait { until } => Ok(Some(LetGo::Failed { why: format!("another incident is at it until {until}") })),
         Release::KeptBy(others) => left(responder, &hold, record, LetGo::KeptBy(others)).await,
         Release::Back(_) => {
@@ -191,6 +203,17 @@ async fn try_let_go(
                 Err(_) => Ok(None),
             }
         }
+    }
+}
+
+/// What became of a setting that a run before this one let go, and could not write down.
+fn was_let_go(hold: &Hold, record: &IncidentRecord) -> LetGo {
+    let planned = held_by(&record.incident).into_iter().find(|placed| placed.key() == hold.key);
+    let others = planned.map(|placed| hold.others_on(&record.id, &placed.change.from, &placed.change.to));
+    match others.filter(|others| !others.is_empty()) {
+        None => LetGo::WasBack,
+        Some(others) if matches!(hold.setting, Setting::IngressRules(_)) => LetGo::GivenBackBeside(others),
+        Some(others) => LetGo::KeptBy(others),
     }
 }
 
@@ -232,7 +255,7 @@ async fn back(
         GiveBack::Drifted => LetGo::Drifted { found },
         GiveBack::Write(change) => {
             let became = written_back(&cloud, change, run, writes).await;
-            let others = hold.others_on_what_is_kept_by(&record.id);
+            let others = hold.kept_by_others_too(&record.id);
             if became == LetGo::GivenBack && !others.is_empty() { LetGo::GivenBackBeside(others) } else { became }
         }
         GiveBack::WriteBut { change, rules } => {

@@ -322,20 +322,29 @@ impl Hold {
             return Release::Wait { until };
         }
         let (from, to) = (self.wanted(), self.wanted_by(&|holder| holder.incident != *incident));
-        let others = self.others_on_what_is_kept_by(incident);
+        let others = self.kept_by_others_too(incident);
         if from == to && !others.is_empty() {
             return Release::KeptBy(others);
         }
         Release::Back(Change { setting: self.setting.clone(), from, to })
     }
 
-    /// The others that want what `incident` wants: of a group's rules those that close some of what it closes.
+    /// The others that want what `incident` wants.
     #[must_use]
-    pub fn others_on_what_is_kept_by(&self, incident: &IncidentId) -> Vec<IncidentId> {
-        let own = self.holders.iter().find(|holder| holder.incident == *incident).map(Holder::holes);
+    pub fn kept_by_others_too(&self, incident: &IncidentId) -> Vec<IncidentId> {
+        let own = self.holders.iter().find(|holder| holder.incident == *incident);
+        own.map_or_else(Vec::new, |own| self.others_on(incident, &own.from, &own.to))
+    }
+
+    /// The others that want what `incident` does, or did, with this change: of a group's rules those that close some of what
+    /// it closes.
+    #[must_use]
+    pub fn others_on(&self, incident: &IncidentId, from: &Value, to: &Value) -> Vec<IncidentId> {
         let others = self.holders.iter().filter(|other| other.incident != *incident);
-        let is_on_it = |other: &&Holder| match (&self.setting, &own) {
-            (Setting::IngressRules(_), Some(own)) => own.meets(&other.holes()),
+        let is_on_it = |other: &&Holder| match (&self.setting, from, to) {
+            (Setting::IngressRules(_), Value::Rules(from), Value::Rules(to)) => {
+                Holes::between(from, to).meets(&other.holes())
+            }
             _ => true,
         };
         others.filter(is_on_it).map(|other| other.incident.clone()).collect()

@@ -317,9 +317,30 @@ pub(super) fn without(part: &Part, let_go: &BTreeSet<HoldKey>) -> Part {
     part
 }
 
+/// A state of the finding of which something could not be looked at, or asked, is not taken for seen: it comes again, and may
+/// add to what is held.
 fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {
     let (new, old) = (&claim.incident.finding, &known.incident.finding);
-    if is_newer(new, old) { new.clone() } else { old.clone() }
+    if is_newer(new, old) && unsure(&claim.incident, known).is_none() { new.clone() } else { old.clone() }
+}
+
+/// Why it is not known what a state of the finding adds to what was begun, or whether that may be done: it could not be looked
+/// at, or may not be, or something could not be asked.
+#[must_use]
+pub fn unsure<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a str> {
+    let begun = known.incident.parts.iter().filter(|part| is_begun(part) && !has_ended(part, known));
+    let adds = |old: &Part, new: &Part| {
+        extended(old, Some(new), known, true).plan.left_out.iter().any(|what| what.contains(FOUND_LATER))
+    };
+    let why = |old: &Part| {
+        let new = twin(old, &new.parts)?;
+        match &new.plan.no_steps {
+            Some(NoSteps::NotObserved { why, .. } | NoSteps::Refused(why)) => Some(why.as_str()),
+            None if new.is_unasked() && adds(old, new) => new.decision.lowered.last().map(String::as_str),
+            Some(NoSteps::NothingToDo(_) | NoSteps::Gone(_) | NoSteps::NotCovered(_)) | None => None,
+        }
+    };
+    begun.filter_map(why).next()
 }
 
 /// GuardDuty sends a finding again with a later time and a higher count; one that overtook another has neither.

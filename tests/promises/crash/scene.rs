@@ -7,7 +7,7 @@ use crate::looking_after::{HOUR, rule};
 use crate::one_group::OF_BATCH;
 use crate::rehearsal::Rehearsal;
 use crate::stage::CONTAIN;
-use crate::story::but;
+use crate::story::{but, newer};
 use serde_json::Value;
 use std::fmt;
 
@@ -20,6 +20,8 @@ pub struct Scene {
     /// What the event says in place of what its file says.
     but: &'static [(&'static str, &'static str)],
     pub finding: &'static str,
+    /// What another finding, or the next state of this one, says in place of that.
+    more: &'static [(&'static str, &'static str)],
     pub is_member: bool,
     /// The service that the remediation changes: that part of its account is compared.
     pub service: &'static str,
@@ -41,6 +43,7 @@ pub const KEY: Scene = Scene {
     event: "access_key_used_from_tor",
     but: &[],
     finding: "5e8e95fc4de1f034e96967422b76b5c7",
+    more: &[],
     is_member: false,
     service: "iam",
     with: With::Nothing,
@@ -90,6 +93,7 @@ pub const PORT_OF_A_RANGE: Scene = Scene {
     name: "exposed-port within a range",
     but: &[OF_BATCH[0], OF_BATCH[1], OF_BATCH[2], OF_BATCH[3], (PORT.finding, "f351532bafcc77f8c3301b51d22f8d63")],
     finding: "f351532bafcc77f8c3301b51d22f8d63",
+    more: &[("\"port\": 22", "\"port\": 25")],
     ..PORT
 };
 
@@ -118,11 +122,24 @@ pub enum Work {
     Fallback,
     /// It was contained for an hour, which is over.
     End,
+    /// The finding's next state names more.
+    More,
+    /// Another finding about the same had it contained before.
+    Beside,
+    /// Another finding keeps the same contained.
+    UndoBeside,
+    /// Undo of its first step.
+    UndoStep,
 }
 
 impl Scene {
     pub fn event(&self) -> String {
         but(self.event, self.but)
+    }
+
+    /// Another finding about the same, or the next state of this one.
+    pub fn other_event(&self) -> String {
+        newer(&but(self.event, &[self.but, self.more].concat()))
     }
 
     /// Arranges what is there before.
@@ -169,7 +186,13 @@ impl Work {
     /// Everything is contained, however often.
     pub fn policy(self) -> String {
         let policy = match self {
-            Self::Contain | Self::Again | Self::Undo => CONTAIN.to_owned(),
+            Self::Contain
+            | Self::Again
+            | Self::Undo
+            | Self::More
+            | Self::Beside
+            | Self::UndoBeside
+            | Self::UndoStep => CONTAIN.to_owned(),
             Self::Approve => rule("approve", ""),
             Self::Fallback => rule("approve", "approval = { within = '1h', fallback = 'contain' }"),
             Self::End => rule("contain", "expires = '1h'"),
@@ -182,7 +205,9 @@ impl Work {
         match self {
             Self::Contain => 0,
             Self::Again => 6,
-            Self::Undo | Self::Approve => 10,
+            Self::Undo | Self::Approve | Self::UndoBeside | Self::UndoStep => 10,
+            // What another changed has settled.
+            Self::More | Self::Beside => 20,
             Self::Fallback | Self::End => HOUR + 60,
         }
     }
@@ -203,6 +228,10 @@ impl fmt::Display for Work {
             Self::Approve => "approve",
             Self::Fallback => "contain unasked",
             Self::End => "end",
+            Self::More => "contain more",
+            Self::Beside => "contain beside another",
+            Self::UndoBeside => "undo beside another",
+            Self::UndoStep => "undo a step",
         })
     }
 }
