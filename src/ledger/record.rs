@@ -382,17 +382,17 @@ impl IncidentRecord {
         let Some(place) = some.take(MOST_LINES - LAST_LINES).find(goes).map(|(place, _)| place) else { return };
         let next_plan = self.next_plan();
         let gone = self.history.remove(place);
-        let is_gap = |entry: &&mut Entry| matches!(entry.what, What::LeftOut { .. });
-        match self.history.iter_mut().find(is_gap) {
-            Some(gap) => {
-                let What::LeftOut { lines, .. } = gap.what else { return };
-                (gap.at, gap.what) = (gap.at.max(gone.at), What::LeftOut { lines: lines.saturating_add(1), next_plan });
-            }
-            None => {
-                let (rules, writes) = (BTreeSet::new(), Vec::new());
-                let what = What::LeftOut { lines: 1, next_plan };
-                self.history.insert(place, Entry { what, rules, writes, ..gone });
-            }
+        let gap = self.history.iter_mut().find_map(|entry| {
+            let What::LeftOut { lines, .. } = entry.what else { return None };
+            Some((lines, entry))
+        });
+        if let Some((lines, gap)) = gap {
+            let what = What::LeftOut { lines: lines.saturating_add(1), next_plan };
+            (gap.at, gap.what) = (gap.at.max(gone.at), what);
+        } else {
+            let (rules, writes) = (BTreeSet::new(), Vec::new());
+            let what = What::LeftOut { lines: 1, next_plan };
+            self.history.insert(place, Entry { rules, what, writes, ..gone });
         }
     }
 }

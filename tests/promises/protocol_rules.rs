@@ -380,9 +380,9 @@ fn a_history_that_goes_on_for_years_keeps_what_persons_did_and_says_what_it_left
         let again = won(&next, &Seen::incident(record)).unwrap();
         record = told(&done(&again, &Outcome::Changed, None), at(minute)).incident.unwrap();
     }
-    let left_out = record.history.iter().find_map(|entry| match entry.what {
-        What::LeftOut { lines, next_plan } => Some((lines, next_plan)),
-        _ => None,
+    let left_out = record.history.iter().find_map(|entry| {
+        let What::LeftOut { lines, next_plan } = entry.what else { return None };
+        Some((lines, next_plan))
     });
     let (kept, (left_out, of_before)) = (record.history.len(), left_out.unwrap());
     assert!((490..520).contains(&kept) && left_out > 1_800, "{kept} {left_out}");

@@ -328,7 +328,7 @@ fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {
 /// at, or may not be, or something could not be asked.
 #[must_use]
 pub fn unsure<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a str> {
-    let begun = known.incident.parts.iter().filter(|part| is_begun(part) && !has_ended(part, known));
+    let mut begun = known.incident.parts.iter().filter(|part| is_begun(part) && !has_ended(part, known));
     let adds = |old: &Part, new: &Part| {
         extended(old, Some(new), known, true).plan.left_out.iter().any(|what| what.contains(FOUND_LATER))
     };
@@ -340,7 +340,7 @@ pub fn unsure<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a str> 
             Some(NoSteps::NothingToDo(_) | NoSteps::Gone(_) | NoSteps::NotCovered(_)) | None => None,
         }
     };
-    begun.filter_map(why).next()
+    begun.find_map(why)
 }
 
 /// GuardDuty sends a finding again with a later time and a higher count; one that overtook another has neither.
