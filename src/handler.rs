@@ -110,8 +110,12 @@ impl Handler {
         let ending = respond(&self.responder, finding, &run(invocation, Who::Policy)).await;
         match ending {
             Ending::Tell(story) => {
+                let comes_again = story.comes_again;
                 let incident = self.tell(*story, invocation).await?;
                 self.linger(&incident, invocation).await;
+                if comes_again {
+                    return Err(HandlerError::TryAgain);
+                }
                 Ok(json!({ "finding": id, "verdict": incident.verdict().token() }))
             }
             Ending::Quiet(why) => {
@@ -234,7 +238,7 @@ impl Handler {
 
     /// Tells people, and only then writes down that they were told.
     async fn tell(&self, story: Story, invocation: &Invocation) -> Result<Incident, HandlerError> {
-        let Story { incident, record, is_known, is_one_of_many, comes_again, unwritten: _ } = story;
+        let Story { incident, record, is_known, is_one_of_many, comes_again: _, unwritten: _ } = story;
         write_down(&incident);
         let Responder { clouds, ledger, .. } = &self.responder;
         if is_known {
@@ -255,7 +259,7 @@ impl Handler {
             told?;
         }
         let is_tried_again = record.is_none_or(|record| record.status == Status::Containing);
-        if (incident.is_worth_retrying() && is_tried_again) || incident.beside.failure.is_some() || comes_again {
+        if (incident.is_worth_retrying() && is_tried_again) || incident.beside.failure.is_some() {
             return Err(HandlerError::TryAgain);
         }
         Ok(incident)

@@ -83,7 +83,8 @@ pub async fn look_again(
             Found::Gone(change, error) => {
                 let is_open = |it: &StepResult| !it.outcome.held_when_read() || it.outcome.is_transient();
                 let is_said = |it: &StepResult| matches!(it.outcome, Outcome::Gone { .. });
-                if known.is_some_and(|it| !is_said(it) && (is_open(it) || may_be_renamed(&change.setting))) {
+                // Of what a run that died had begun nobody knows yet.
+                if known.is_none_or(|it| !is_said(it) && (is_open(it) || may_be_renamed(&change.setting))) {
                     let outcome = Outcome::Gone { why: error.to_string() };
                     results.insert(hold.key.clone(), StepResult::new(change, outcome));
                 }

@@ -21,7 +21,7 @@ use crate::observed::{Checks, KeptClosed, Observation, Observed};
 use crate::plan::{NoSteps, Plan};
 use crate::policy::{Decision, Policy, Response, Ruling};
 use crate::remediation::{Remediation, Route, route, told};
-use crate::setting::Setting;
+use crate::setting::{IngressRules, Setting};
 use futures_util::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -390,14 +390,15 @@ async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, asked:
     let foreseeing = asked.foreseen.get_or_init(|| foresee(responder, finding));
     let asking = join(checks(responder, policy, finding, asked, until), foreseeing);
     let ((cloud, observation), (checks, foreseen)) = join(looking, asking).await;
-    let observation = observation.map(|observed| observed.beside(kept_closed(finding, subject, foreseen)));
+    let observation =
+        observation.map(|observed| observed.beside(kept_closed(finding, subject, foreseen.seen.holds.values())));
     // Tags that could not be read stay unknown: then a rule that asks for them decides nothing, and so nothing is done.
     let tags = observation.as_ref().ok().map(Observed::tags);
     let ruling = policy.rule_for(finding, subject, tags.as_ref());
     if let Some(why) = stops_at_telling(&ruling) {
         return only_told(Plan::without_steps(subject, None, NoSteps::NotCovered(why)), rule_of(&ruling));
     }
-    let mut plan = plan(finding, route, remediation, &observation);
+    let (mut plan, observation) = planned(responder, finding, route, remediation, observation).await;
     let observed = observation.as_ref().ok();
     let principal = cloud.as_ref().and_then(Cloud::caller).and_then(Own::principal_of);
     let own = &Own { principal, ..responder.own.clone() };
@@ -481,7 +482,11 @@ async fn checks<'a>(
 }
 
 /// What other incidents keep closed of the rules that the subject has.
-fn kept_closed(finding: &Finding, subject: &Subject, foreseen: &Foreseen) -> BTreeMap<GroupId, KeptClosed> {
+fn kept_closed<'a>(
+    finding: &Finding,
+    subject: &Subject,
+    holds: impl IntoIterator<Item = &'a Hold>,
+) -> BTreeMap<GroupId, KeptClosed> {
     let id = IncidentId::of(finding);
     let of_group = |hold: &Hold| match &hold.setting {
         Setting::IngressRules(rules) if hold.key == HoldKey::of(&subject.at, &hold.setting) => {
@@ -493,7 +498,43 @@ fn kept_closed(finding: &Finding, subject: &Subject, foreseen: &Foreseen) -> BTr
         | Setting::InterfaceGroups(_)
         | Setting::QuarantineGroup(_) => None,
     };
-    foreseen.seen.holds.values().filter_map(of_group).collect()
+    holds.into_iter().filter_map(of_group).collect()
+}
+
+/// The same as it is by now, and of groups that the finding does not name; nothing where the ledger does not answer, which the
+/// claim says.
+async fn kept_closed_by_now(
+    responder: &Responder,
+    finding: &Finding,
+    subject: &Subject,
+    observed: &Observed,
+) -> BTreeMap<GroupId, KeptClosed> {
+    let Observed::Exposure(exposure) = observed else { return BTreeMap::new() };
+    let rules = exposure.rules.keys().map(|group| Setting::IngressRules(IngressRules { group: group.clone() }));
+    let keys: Vec<HoldKey> = rules.map(|rules| HoldKey::of(&subject.at, &rules)).collect();
+    let holds = tokio::time::timeout(FORESIGHT, responder.ledger.holds(&keys)).await;
+    let holds = holds.ok().and_then(Result::ok).unwrap_or_default();
+    kept_closed(finding, subject, &holds)
+}
+
+/// What would be done about what was seen. Where that is nothing, another finding may have closed the port since the ledger was
+/// asked: it is asked once more.
+async fn planned(
+    responder: &Responder,
+    finding: &Finding,
+    route: Route<'_>,
+    remediation: &Remediation,
+    observation: Observation,
+) -> (Plan, Observation) {
+    let first = plan(finding, route, remediation, &observation);
+    match observation {
+        Ok(observed @ Observed::Exposure(_)) if matches!(first.no_steps, Some(NoSteps::NothingToDo(_))) => {
+            let kept_closed = kept_closed_by_now(responder, finding, route.subject, &observed).await;
+            let observation = Ok(observed.beside(kept_closed));
+            (plan(finding, route, remediation, &observation), observation)
+        }
+        observation => (first, observation),
+    }
 }
 
 fn plan(finding: &Finding, route: Route<'_>, remediation: &Remediation, observation: &Observation) -> Plan {

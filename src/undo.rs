@@ -256,7 +256,12 @@ async fn back(
         GiveBack::Write(change) => {
             let became = written_back(&cloud, change, run, writes).await;
             let others = hold.kept_by_others_too(&record.id);
-            if became == LetGo::GivenBack && !others.is_empty() { LetGo::GivenBackBeside(others) } else { became }
+            let is_rules = matches!(hold.setting, Setting::IngressRules(_));
+            if is_rules && became == LetGo::GivenBack && !others.is_empty() {
+                LetGo::GivenBackBeside(others)
+            } else {
+                became
+            }
         }
         GiveBack::WriteBut { change, rules } => {
             let became = written_back(&cloud, change, run, writes).await;

@@ -41,7 +41,7 @@ fn goes(hold: &Hold, holders: &[&IncidentId], now: Timestamp) {
             Release::Back(back) => {
                 assert_eq!((&back.from, &back.to), (&hold.wanted(), &after.wanted()));
                 assert!(!after.holders.is_empty() || back.to == hold.original, "{back:?}");
-                writes(&back);
+                writes(&hold, &back);
             }
             Release::KeptBy(others) => {
                 assert!(!others.is_empty() && !others.contains(incident));
@@ -62,10 +62,12 @@ fn once<'a>(incidents: &[&'a IncidentId]) -> Vec<&'a IncidentId> {
     incidents.iter().copied().filter(|incident| seen.insert(*incident)).collect()
 }
 
-fn writes(back: &Change) {
+/// Where nobody died on the way, nothing is left to close beside.
+fn writes(hold: &Hold, back: &Change) {
     assert_eq!(give_back(back, &back.to), GiveBack::Already);
     let expected = if back.is_already_so() { GiveBack::Already } else { GiveBack::Write(back.clone()) };
     assert_eq!(give_back(back, &back.from), expected);
+    assert_eq!((hold.give_back(back, &back.to), hold.give_back(back, &back.from)), (GiveBack::Already, expected));
     let _ = (back.to_string(), back.commands());
 }
 

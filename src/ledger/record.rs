@@ -266,11 +266,14 @@ impl IncidentRecord {
     /// The number of the next plan that is shown: none is shown twice, so that an old order approves no new plan.
     #[must_use]
     pub fn next_plan(&self) -> u32 {
-        self.history.iter().fold(1, |next, entry| match entry.what {
+        let left_out = self.history.iter().find_map(|entry| {
+            let What::LeftOut { next_plan, .. } = entry.what else { return None };
+            Some(next_plan)
+        });
+        let next = self.history.iter().fold(1_u32, |next, entry| match entry.what {
             What::Approved { plan } | What::Asked { plan } => next.max(plan.saturating_add(1)),
             // Some releases did not note that they asked.
             What::Rejected | What::Expired => next.saturating_add(1),
-            What::LeftOut { next_plan, .. } => next.max(next_plan),
             What::Claimed
             | What::Resumed
             | What::Updated { .. }
@@ -279,8 +282,10 @@ impl IncidentRecord {
             | What::UndoBegun
             | What::GivenBack { .. }
             | What::Left { .. }
+            | What::LeftOut { .. }
             | What::Released => next,
-        })
+        });
+        left_out.map_or(next, |least| next.max(least))
     }
 
     /// Whether a person is asked about a part only since something could not be.
@@ -353,33 +358,19 @@ impl IncidentRecord {
         }
     }
 
-    /// Leaves out the oldest line that nothing depends on, and says so in its place. What a person did stays, and so does what
-    /// the results go back to.
+    /// Leaves out the oldest line that nothing depends on, and says so in its place. What persons did stays, and so does what the
+    /// results go back to.
     fn leave_out_a_line(&mut self) {
         let results = self.incident.parts.iter().flat_map(|part| &part.results);
         let requests: BTreeSet<&String> = results.flat_map(|result| &result.requests).collect();
         let last_asked = self.history.iter().rposition(|entry| matches!(entry.what, What::Asked { .. }));
         let goes = |(place, entry): &(usize, &Entry)| {
-            let is_alone = match entry.what {
-                What::Claimed
-                | What::Resumed
-                | What::Updated { .. }
-                | What::Finished { .. }
-                | What::Reopened { .. }
-                | What::Asked { .. } => !matches!(entry.who, Who::Operator { .. }),
-                What::Approved { .. }
-                | What::Rejected
-                | What::Expired
-                | What::UndoBegun
-                | What::GivenBack { .. }
-                | What::Left { .. }
-                | What::Released
-                | What::LeftOut { .. } => false,
-            };
+            let is_alone = !matches!(entry.who, Who::Operator { .. }) && !matches!(entry.what, What::LeftOut { .. });
             is_alone && Some(*place) != last_asked && !entry.writes.iter().any(|id| requests.contains(id))
         };
-        let some = self.history.iter().enumerate().skip(FIRST_LINES);
-        let Some(place) = some.take(MOST_LINES - LAST_LINES).find(goes).map(|(place, _)| place) else { return };
+        let inner = self.history.len().saturating_sub(FIRST_LINES + LAST_LINES);
+        let some = self.history.iter().enumerate().skip(FIRST_LINES).take(inner);
+        let Some(place) = some.into_iter().find(goes).map(|(place, _)| place) else { return };
         let next_plan = self.next_plan();
         let gone = self.history.remove(place);
         let gap = self.history.iter_mut().find_map(|entry| {

@@ -179,7 +179,8 @@ fn blast(exposure: &Exposure, steps: &[Step]) -> BlastRadius {
             return blast;
         }
     };
-    let changed: BTreeSet<&GroupId> = steps.iter().filter_map(|step| group_of(&step.change.setting)).collect();
+    let writes = steps.iter().filter(|step| !step.change.is_already_so());
+    let changed: BTreeSet<&GroupId> = writes.filter_map(|step| group_of(&step.change.setting)).collect();
     let hit = |other: &&Neighbour| other.groups.iter().any(|group| changed.contains(group));
     let names: BTreeSet<String> = neighbours.interfaces.iter().filter(hit).map(name_of).collect();
     if names.is_empty() {

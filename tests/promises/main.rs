@@ -14,6 +14,7 @@ mod credentials;
 mod deciding;
 mod guarding;
 mod hearing;
+mod kept_closed;
 mod ledger_store;
 mod looking_after;
 mod mutation;

@@ -17,8 +17,8 @@ pub const OF_BATCH: [(&str, &str); 4] = [
     ("sg-0b1b2c3d4e5f60030", "sg-0c1b2c3d4e5f60030"),
     ("10.0.1.20", "10.0.1.30"),
 ];
-const ID: &str = "f351532bafcc77f8c3301b51d22f8d61";
-const OTHER_ID: &str = "f351532bafcc77f8c3301b51d22f8d62";
+pub const ID: &str = "f351532bafcc77f8c3301b51d22f8d61";
+pub const OTHER_ID: &str = "f351532bafcc77f8c3301b51d22f8d62";
 /// So long one of AWS's servers may not know what another does.
 pub const SEVERAL_SECONDS: Duration = Duration::from_secs(6);
 
@@ -525,116 +525,4 @@ async fn a_rule_that_was_there_comes_back_with_what_it_was_called() {
     assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)]);
     assert_eq!(quell.order_about("undo", ID, 300).await["ok"]["verdict"], "released", "{}", quell.email());
     assert_eq!(quell.cloud.main().rules().await, before);
-}
-
-/// A probe and an attack on one port come as two findings.
-#[tokio::test]
-async fn a_port_that_two_findings_name_stays_closed_until_both_are_given_back() {
-    let quell = Rehearsal::of(CONTAIN).await;
-    let before = quell.cloud.world().await;
-    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
-    let closed = [(20, 21), (23, 30)];
-    quell.cloud.settle();
-    quell.cloud.forget_calls();
-    let second = quell.handle(quell.event(&probe_of("22", OTHER_ID)), 60).await;
-    assert_eq!(verdict(&second), "contained", "{}", quell.email());
-    let says =
-        format!("port 22 is kept closed by incident {} too, and stays so when that is undone", quell.incident(ID));
-    assert!(quell.email().contains(&quell.account.delocalise(&says)), "{}", quell.email());
-    let writes = |call: &Call| call.operation.ends_with("SecurityGroupIngress") && call.accepted;
-    assert!(!quell.calls().iter().any(writes), "nothing is written: {:?}", quell.calls());
-    let undone = quell.order_about("undo", ID, 120).await;
-    assert_eq!(open(&quell).await, closed, "{}", quell.email());
-    let says = format!("stays contained: incident {} holds it", quell.incident(OTHER_ID));
-    assert!(undone.to_string().contains(&says), "{undone}");
-    quell.cloud.forget_calls();
-    quell.tick(200).await.ok();
-    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
-    assert_eq!(quell.order_about("undo", OTHER_ID, 300).await["ok"]["verdict"], "released", "{}", quell.email());
-    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
-}
-
-#[tokio::test]
-async fn of_two_ports_the_one_that_another_finding_names_too_stays_closed() {
-    let quell = Rehearsal::of(CONTAIN).await;
-    let before = quell.cloud.world().await;
-    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
-    quell.cloud.settle();
-    assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 60).await), "contained");
-    quell.cloud.settle();
-    quell.cloud.forget_calls();
-    // The second goes on, and names the port that the first has closed.
-    let more = quell.handle(quell.event(&newer(&probe_of("22", OTHER_ID))), 120).await;
-    assert_eq!(verdict(&more), "contained", "{}", quell.email());
-    assert!(!quell.email().contains("Somebody had set it back"), "{}", quell.email());
-    assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)]);
-    let undone = quell.order_about("undo", OTHER_ID, 180).await;
-    let says = format!("given back but for what incident {} keeps closed too", quell.incident(ID));
-    assert!(undone.to_string().contains(&says), "{undone}");
-    assert_eq!(open(&quell).await, [(20, 21), (23, 30)], "the first keeps its own closed");
-    assert_eq!(quell.order_about("undo", ID, 300).await["ok"]["verdict"], "released", "{}", quell.email());
-    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
-}
-
-/// What a person is asked to approve is to keep closed what another finding closed; undone meanwhile, it is to close it.
-#[tokio::test]
-async fn what_another_finding_gave_back_before_it_was_approved_is_shown_again() {
-    let mut quell = Rehearsal::of(CONTAIN).await;
-    let before = quell.cloud.world().await;
-    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
-    quell.cloud.settle();
-    quell.decide(&rule("approve", ""));
-    let second = quell.handle(quell.event(&probe_of("22", OTHER_ID)), 60).await;
-    assert_eq!(verdict(&second), "waiting-for-approval", "{}", quell.email());
-    assert_eq!(quell.order_about("undo", ID, 120).await["ok"]["verdict"], "released");
-    quell.cloud.settle();
-    let approved = quell.approve(OTHER_ID, 1, 180).await;
-    assert_eq!(approved["ok"]["verdict"], "waiting-for-approval", "{approved}");
-    assert_eq!(quell.approve(OTHER_ID, 2, 240).await["ok"]["verdict"], "contained", "{}", quell.email());
-    assert_eq!(open(&quell).await, [(20, 21), (23, 30)]);
-    assert_eq!(quell.order_about("undo", OTHER_ID, 300).await["ok"]["verdict"], "released");
-    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
-}
-
-/// An undo that died between its two calls left a rule beside its parts, and another's undo came first.
-#[tokio::test]
-async fn what_an_undo_that_died_has_left_goes_with_the_last_one() {
-    for order in [[ID, OTHER_ID], [OTHER_ID, ID]] {
-        let quell = Rehearsal::of(CONTAIN).await;
-        let before = quell.cloud.world().await;
-        assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
-        quell.cloud.settle();
-        assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 60).await), "contained");
-        quell.cloud.settle();
-        let (pause, reached) = breakpoint();
-        quell.cloud.inject(Rule::on("RevokeSecurityGroupIngress", Fault::PauseBefore(pause)));
-        let undo = serde_json::json!({ "quell": { "command": "undo", "incident": quell.incident(ID), "by": "olga" } });
-        assert!(quell.handle_until(undo, 120, reached).await);
-        quell.cloud.heal();
-        quell.cloud.settle();
-        assert_eq!(open(&quell).await, [(20, 21), (20, 24), (23, 24), (26, 30)]);
-        for (id, later) in [(order[0], 300), (order[1], 400), (order[0], 500)] {
-            quell.order_about("undo", id, later).await;
-            quell.cloud.settle();
-        }
-        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{order:?}: {}", quell.email());
-    }
-}
-
-/// A run died before it closed anything, and is undone before anybody goes on with it.
-#[tokio::test]
-async fn what_another_left_open_for_a_run_that_died_goes_with_the_last_undo() {
-    let quell = Rehearsal::of(CONTAIN).await;
-    let before = quell.cloud.world().await;
-    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
-    quell.cloud.settle();
-    let (pause, reached) = breakpoint();
-    quell.cloud.inject(Rule::on("AuthorizeSecurityGroupIngress", Fault::PauseBefore(pause)));
-    assert!(quell.handle_until(quell.event(&probe_of("25", OTHER_ID)), 60, reached).await);
-    quell.cloud.heal();
-    for (id, later) in [(ID, 400), (OTHER_ID, 500)] {
-        quell.order_about("undo", id, later).await;
-        quell.cloud.settle();
-    }
-    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
 }

@@ -49,9 +49,13 @@ impl Hold {
         let plan = give_back(back, found);
         let left = |to: &Value| -> BTreeSet<Rule> {
             let (Value::Rules(to), Value::Rules(found)) = (to, found) else { return BTreeSet::new() };
-            let made = self.made.intersection(found).filter(|rule| !to.contains(rule));
             let original = rules(&self.original);
-            let made = made.filter(|rule| original.is_none_or(|original| !original.contains(rule)));
+            let is_ours = |rule: &&Rule| {
+                // One that is called otherwise is somebody's own.
+                let is_it = found.get(*rule).is_some_and(|there| there.description == rule.description);
+                is_it && !to.contains(rule) && original.is_none_or(|original| !original.contains(rule))
+            };
+            let made = self.made.iter().filter(is_ours);
             // As it was read: with its id.
             made.filter(|rule| to.iter().any(|wide| rule.is_within(wide)))
                 .filter_map(|rule| found.get(rule))

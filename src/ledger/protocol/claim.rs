@@ -228,7 +228,7 @@ fn answer(claim: &Claim, known: &IncidentRecord, plan: u32) -> Result<How, Denie
 /// Whether there is something to do about an incident that was over, or something else to say.
 fn is_new(now: &Incident, known: &IncidentRecord) -> bool {
     let acts = |part: &Part| {
-        part.decision.response >= Response::Approve && part.plan.steps().any(|step| !step.change.is_already_so())
+        part.decision.response >= Response::Approve && part.plan.steps().any(|step| !step.is_nothing_new())
     };
     let said = |incident: &Incident| -> Vec<_> {
         incident.parts.iter().map(|part| (part.plan.remediation.clone(), part.verdict())).collect()
@@ -402,6 +402,7 @@ fn joined(claim: &Claim, seen: &Seen, id: &IncidentId, wanted: &[Placed]) -> Res
     Ok(holds.into_values().collect())
 }
 
-fn changes<'a>(parts: impl Iterator<Item = &'a Part>) -> Vec<&'a Change> {
-    parts.flat_map(|part| part.plan.steps()).map(|step| &step.change).collect()
+/// What parts would write, and hold.
+fn changes<'a>(parts: impl Iterator<Item = &'a Part>) -> Vec<(&'a Change, &'a Change)> {
+    parts.flat_map(|part| part.plan.steps()).map(|step| (&step.change, step.held())).collect()
 }

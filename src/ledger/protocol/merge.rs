@@ -22,6 +22,9 @@ use std::mem;
 /// What an update adds, and the rule does not decide on.
 const FOUND_LATER: &str = ": found later, and not done, since it is held back to ";
 
+/// What a newer state of the finding adds, and nobody may look at.
+const NOT_SEEN: &str = "what the newest state of the finding adds: AWS did not let it be looked at";
+
 pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
     IncidentRecord {
         schema: Schema,
@@ -99,7 +102,7 @@ pub(super) fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
 
 /// Whether a newer state of a finding that a person said no to would have something else done.
 pub(super) fn is_another_plan(claim: &Claim, known: &IncidentRecord) -> bool {
-    let changes = |part: &Part| part.plan.steps().any(|step| !step.change.is_already_so());
+    let changes = |part: &Part| part.plan.steps().any(|step| !step.is_nothing_new());
     merged(claim, known).iter().any(|part| part.decision.response >= Response::Approve && changes(part))
 }
 
@@ -203,10 +206,20 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool)
             }
         }
     }
-    // What could not be looked at says nothing of what is open.
-    let is_seen = |new: &&Part| matches!(new.plan.no_steps, None | Some(NoSteps::NothingToDo(_)));
-    let Some(new) = new.filter(is_seen) else { return part };
-    part.plan.left_out.retain(|what| !what.contains(FOUND_LATER));
+    let Some(new) = new else { return part };
+    match &new.plan.no_steps {
+        None | Some(NoSteps::NothingToDo(_)) => {}
+        // What may not be looked at says nothing of what is open, and trying again does not help.
+        Some(NoSteps::Refused(_) | NoSteps::NotObserved { transient: false, .. }) if newer => {
+            part.plan.left_out.retain(|what| what != NOT_SEEN);
+            part.plan.left_out.push(NOT_SEEN.to_owned());
+            return part;
+        }
+        Some(NoSteps::Refused(_) | NoSteps::NotObserved { .. } | NoSteps::Gone(_) | NoSteps::NotCovered(_)) => {
+            return part;
+        }
+    }
+    part.plan.left_out.retain(|what| !what.contains(FOUND_LATER) && what != NOT_SEEN);
     let found = || {
         let found = new.plan.steps().filter(|step| !known.let_go.contains(&key(step)) && !step.is_nothing_new());
         found.filter(|step| !is_over(step))
@@ -218,7 +231,12 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool)
     };
     let wider: Vec<(Step, Step)> = found().filter_map(held).collect();
     if new.decision.response < Response::Contain {
+        // What others keep closed is closed; it is not held by this one as well, and that is all.
+        let closes = |setting: &Setting| {
+            new.plan.steps().any(|step| step.change.setting == *setting && !step.change.is_already_so())
+        };
         let later = more.iter().map(|step| &step.change).chain(wider.iter().map(|(_, wider)| wider.held()));
+        let later = later.filter(|change| closes(&change.setting));
         let response = new.decision.response;
         let later: Vec<String> = later.map(|change| format!("{change}{FOUND_LATER}{response}")).collect();
         part.plan.left_out.extend(later);
@@ -324,10 +342,13 @@ fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {
     if is_newer(new, old) && unsure(&claim.incident, known).is_none() { new.clone() } else { old.clone() }
 }
 
-/// Why it is not known what a state of the finding adds to what was begun, or whether that may be done: it could not be looked
-/// at, or may not be, or something could not be asked.
+/// Why it is not known what a state of the finding adds to what is held and nothing else, or whether that may be done: it could
+/// not be looked at, or something could not be asked, which may pass.
 #[must_use]
 pub fn unsure<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a str> {
+    if known.status != Status::Held || new.parts.iter().any(|part| twin(part, &known.incident.parts).is_none()) {
+        return None;
+    }
     let mut begun = known.incident.parts.iter().filter(|part| is_begun(part) && !has_ended(part, known));
     let adds = |old: &Part, new: &Part| {
         extended(old, Some(new), known, true).plan.left_out.iter().any(|what| what.contains(FOUND_LATER))
@@ -335,9 +356,9 @@ pub fn unsure<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a str> 
     let why = |old: &Part| {
         let new = twin(old, &new.parts)?;
         match &new.plan.no_steps {
-            Some(NoSteps::NotObserved { why, .. } | NoSteps::Refused(why)) => Some(why.as_str()),
+            Some(NoSteps::NotObserved { why, transient: true }) => Some(why.as_str()),
             None if new.is_unasked() && adds(old, new) => new.decision.lowered.last().map(String::as_str),
-            Some(NoSteps::NothingToDo(_) | NoSteps::Gone(_) | NoSteps::NotCovered(_)) | None => None,
+            Some(_) | None => None,
         }
     };
     begun.find_map(why)

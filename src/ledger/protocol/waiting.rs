@@ -124,7 +124,9 @@ pub(super) fn with_earlier<'a>(part: &Part, earlier: impl IntoIterator<Item = &'
 
 /// Whether two plans would end alike, in whatever order AWS named what they are about.
 fn writes_the_same(one: &Part, other: &Part) -> bool {
-    let writes = |part: &Part| -> Vec<_> { part.plan.steps().map(|step| write_of(&step.change)).collect() };
+    let writes = |part: &Part| -> Vec<_> {
+        part.plan.steps().map(|step| (write_of(&step.change), write_of(step.held()))).collect()
+    };
     let (one, other) = (writes(one), writes(other));
     one.len() == other.len() && one.iter().all(|write| other.contains(write))
 }

@@ -1,0 +1,248 @@
+//! What another finding keeps closed, a finding that names it keeps closed too; and what runs that died left goes in the end.
+
+use crate::attacker::tcp;
+use crate::cloud::{Call, Fault, Refusal, Rule, breakpoint};
+use crate::looking_after::rule;
+use crate::one_group::{ID, OF_BATCH, OTHER_ID, open, probe_of};
+use crate::rehearsal::Rehearsal;
+use crate::stage::{CONTAIN, read};
+use crate::story::newer;
+use crate::taking_back::verdict;
+
+/// A probe and an attack on one port come as two findings.
+#[tokio::test]
+async fn a_port_that_two_findings_name_stays_closed_until_both_are_given_back() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    let closed = [(20, 21), (23, 30)];
+    quell.cloud.settle();
+    quell.cloud.forget_calls();
+    let second = quell.handle(quell.event(&probe_of("22", OTHER_ID)), 60).await;
+    assert_eq!(verdict(&second), "contained", "{}", quell.email());
+    let says =
+        format!("port 22 is kept closed by incident {} too, and stays so when that is undone", quell.incident(ID));
+    assert!(quell.email().contains(&quell.account.delocalise(&says)), "{}", quell.email());
+    let writes = |call: &Call| call.operation.ends_with("SecurityGroupIngress") && call.accepted;
+    assert!(!quell.calls().iter().any(writes), "nothing is written: {:?}", quell.calls());
+    let undone = quell.order_about("undo", ID, 120).await;
+    assert_eq!(open(&quell).await, closed, "{}", quell.email());
+    let says = format!("stays contained: incident {} holds it", quell.incident(OTHER_ID));
+    assert!(undone.to_string().contains(&says), "{undone}");
+    quell.cloud.forget_calls();
+    quell.tick(200).await.ok();
+    assert_eq!(quell.told(), [""; 0], "{}", quell.email());
+    assert_eq!(quell.order_about("undo", OTHER_ID, 300).await["ok"]["verdict"], "released", "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn of_two_ports_the_one_that_another_finding_names_too_stays_closed() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    quell.cloud.settle();
+    assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 60).await), "contained");
+    quell.cloud.settle();
+    quell.cloud.forget_calls();
+    // The second goes on, and names the port that the first has closed.
+    let more = quell.handle(quell.event(&newer(&probe_of("22", OTHER_ID))), 120).await;
+    assert_eq!(verdict(&more), "contained", "{}", quell.email());
+    assert!(!quell.email().contains("Somebody had set it back"), "{}", quell.email());
+    assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)]);
+    let undone = quell.order_about("undo", OTHER_ID, 180).await;
+    let says = format!("given back but for what incident {} keeps closed too", quell.incident(ID));
+    assert!(undone.to_string().contains(&says), "{undone}");
+    assert_eq!(open(&quell).await, [(20, 21), (23, 30)], "the first keeps its own closed");
+    assert_eq!(quell.order_about("undo", ID, 300).await["ok"]["verdict"], "released", "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+/// What a person is asked to approve is to keep closed what another finding closed; undone meanwhile, it is to close it.
+#[tokio::test]
+async fn what_another_finding_gave_back_before_it_was_approved_is_shown_again() {
+    let mut quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    quell.cloud.settle();
+    quell.decide(&rule("approve", ""));
+    let second = quell.handle(quell.event(&probe_of("22", OTHER_ID)), 60).await;
+    assert_eq!(verdict(&second), "waiting-for-approval", "{}", quell.email());
+    assert_eq!(quell.order_about("undo", ID, 120).await["ok"]["verdict"], "released");
+    quell.cloud.settle();
+    let approved = quell.approve(OTHER_ID, 1, 180).await;
+    assert_eq!(approved["ok"]["verdict"], "waiting-for-approval", "{approved}");
+    assert_eq!(quell.approve(OTHER_ID, 2, 240).await["ok"]["verdict"], "contained", "{}", quell.email());
+    assert_eq!(open(&quell).await, [(20, 21), (23, 30)]);
+    assert_eq!(quell.order_about("undo", OTHER_ID, 300).await["ok"]["verdict"], "released");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+/// An undo that died between its two calls left a rule beside its parts, and another's undo came first.
+#[tokio::test]
+async fn what_an_undo_that_died_has_left_goes_with_the_last_one() {
+    for order in [[ID, OTHER_ID], [OTHER_ID, ID]] {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let before = quell.cloud.world().await;
+        assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+        quell.cloud.settle();
+        assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 60).await), "contained");
+        quell.cloud.settle();
+        let (pause, reached) = breakpoint();
+        quell.cloud.inject(Rule::on("RevokeSecurityGroupIngress", Fault::PauseBefore(pause)));
+        let undo = serde_json::json!({ "quell": { "command": "undo", "incident": quell.incident(ID), "by": "olga" } });
+        assert!(quell.handle_until(undo, 120, reached).await);
+        quell.cloud.heal();
+        quell.cloud.settle();
+        assert_eq!(open(&quell).await, [(20, 21), (20, 24), (23, 24), (26, 30)]);
+        for (id, later) in [(order[0], 300), (order[1], 400), (order[0], 500)] {
+            quell.order_about("undo", id, later).await;
+            quell.cloud.settle();
+        }
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{order:?}: {}", quell.email());
+    }
+}
+
+/// A run died before it closed anything, and is undone before anybody goes on with it.
+#[tokio::test]
+async fn what_another_left_open_for_a_run_that_died_goes_with_the_last_undo() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    quell.cloud.settle();
+    let (pause, reached) = breakpoint();
+    quell.cloud.inject(Rule::on("AuthorizeSecurityGroupIngress", Fault::PauseBefore(pause)));
+    assert!(quell.handle_until(quell.event(&probe_of("25", OTHER_ID)), 60, reached).await);
+    quell.cloud.heal();
+    for (id, later) in [(ID, 400), (OTHER_ID, 500)] {
+        quell.order_about("undo", id, later).await;
+        quell.cloud.settle();
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+}
+
+/// The second finding asks the ledger before the first is in it, and AWS after the first has closed the port.
+#[tokio::test]
+async fn a_port_that_another_closes_while_a_finding_looks_is_kept_closed_too() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let (pause, mut looks) = breakpoint();
+    quell.cloud.inject(Rule::on("ec2:DescribeSecurityGroupRules", Fault::PauseBefore(pause)).nth(1));
+    let (one, other) = (quell.event(&probe_of("22", ID)), quell.event(&probe_of("22", OTHER_ID)));
+    let (second, first) = tokio::join!(quell.handle(other, 0), async {
+        looks.reached().await;
+        let first = quell.handle(one, 0).await;
+        looks.resume();
+        first
+    });
+    assert_eq!((verdict(&first), verdict(&second)), ("contained", "contained"), "{}", quell.email());
+    quell.cloud.settle();
+    quell.order_about("undo", ID, 100).await;
+    assert_eq!(open(&quell).await, [(20, 21), (23, 30)], "{}", quell.email());
+    assert_eq!(quell.order_about("undo", OTHER_ID, 200).await["ok"]["verdict"], "released", "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+/// What waits names another port by now; that others keep it closed too makes it no less another plan.
+#[tokio::test]
+async fn a_port_that_others_keep_closed_is_asked_about_like_any_other() {
+    let mut quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let third = "f351532bafcc77f8c3301b51d22f8d69";
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    quell.cloud.settle();
+    assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 60).await), "contained");
+    quell.cloud.settle();
+    quell.decide(&rule("approve", ""));
+    let asked = quell.handle(quell.event(&probe_of("22", third)), 120).await;
+    assert_eq!(verdict(&asked), "waiting-for-approval", "{}", quell.email());
+    quell.cloud.forget_calls();
+    let next = newer(&probe_of("25", third));
+    assert_eq!(verdict(&quell.handle(quell.event(&next), 180).await), "waiting-for-approval", "{}", quell.email());
+    assert!(quell.email().contains("--plan 2\n"), "{}", quell.email());
+    // That the plan no longer has the first port is said.
+    assert_eq!(quell.approve(third, 2, 240).await["ok"]["verdict"], "partial", "{}", quell.email());
+    quell.order_about("undo", OTHER_ID, 300).await;
+    quell.cloud.settle();
+    assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)], "{}", quell.email());
+    for (id, later) in [(ID, 400), (third, 500)] {
+        quell.order_about("undo", id, later).await;
+        quell.cloud.settle();
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+/// Nothing stops that is not running: nobody is asked, and the rule's ceiling holds nothing back.
+#[tokio::test]
+async fn what_is_closed_already_stops_nothing_more() {
+    let mut quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    assert!(quell.email().contains("The port closes to the world for others"), "{}", quell.email());
+    quell.cloud.settle();
+    quell.decide(&CONTAIN.replace("response", "max_blast = 0\nresponse"));
+    let second = quell.handle(quell.event(&probe_of("22", OTHER_ID)), 60).await;
+    assert_eq!(verdict(&second), "contained", "{}", quell.email());
+}
+
+/// A group may be gone by the time that somebody goes on with what died.
+#[tokio::test]
+async fn a_group_that_is_gone_when_a_run_goes_on_is_told_as_gone() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let (pause, reached) = breakpoint();
+    quell.cloud.inject(Rule::on("RevokeSecurityGroupIngress", Fault::PauseBefore(pause)));
+    assert!(quell.handle_until(quell.event(&read("port_probe")), 0, reached).await);
+    quell.cloud.heal();
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    let (interface, other) = (quell.account.real("eni-0b1b2c3d4e5f60001"), quell.account.real("sg-0c1b2c3d4e5f60030"));
+    let moved = [("NetworkInterfaceId", interface), ("SecurityGroupId.1", other)];
+    ec2.call("ModifyNetworkInterfaceAttribute", &moved).await;
+    ec2.call("DeleteSecurityGroup", &[("GroupId", quell.account.real("sg-0b1b2c3d4e5f60030"))]).await;
+    quell.tick(130).await.ok();
+    // The group that the instance is in by now opens the port too.
+    assert_eq!(quell.verdicts(), ["CONTAINED"], "{}", quell.email());
+    assert!(quell.email().contains("tcp 22 from ::/0 -> no rule: the resource no longer exists"), "{}", quell.email());
+    assert!(!quell.email().contains("Make this change"), "{}", quell.email());
+}
+
+/// AWS does not let the next state be looked at: people are told, once, and Lambda is not asked to try again.
+#[tokio::test]
+async fn what_may_not_be_looked_at_is_told_once() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    quell.cloud.settle();
+    quell.cloud.forget_calls();
+    let mut next = probe_of("25", ID);
+    for later in [60, 120] {
+        next = newer(&next);
+        let denied = Rule::on("ec2:DescribeInstances", Fault::Refuse(Refusal::Denied));
+        quell.cloud.inject(denied);
+        quell.handle(quell.event(&next), later).await.unwrap();
+        quell.cloud.heal();
+    }
+    assert_eq!(quell.verdicts(), ["PARTLY CONTAINED"], "{}", quell.email());
+    assert!(quell.email().contains("AWS did not let it be looked at"), "{}", quell.email());
+    // Once it may be, it is contained.
+    next = newer(&next);
+    assert_eq!(verdict(&quell.handle(quell.event(&next), 180).await), "contained", "{}", quell.email());
+    assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)]);
+}
+
+/// Somebody adds, by hand, a rule like one that another finding's containment had made.
+#[tokio::test]
+async fn a_rule_that_somebody_made_and_called_something_else_is_not_closed_by_an_undo() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
+    quell.cloud.settle();
+    assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 60).await), "contained");
+    quell.cloud.settle();
+    quell.order_about("undo", ID, 120).await;
+    assert_eq!(open(&quell).await, [(20, 24), (26, 30)]);
+    let (_, group) = OF_BATCH[2];
+    let world =
+        [("IpPermissions.1.IpRanges.1.CidrIp", "0.0.0.0/0"), ("IpPermissions.1.IpRanges.1.Description", "a person's")];
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    ec2.call("AuthorizeSecurityGroupIngress", &tcp(quell.account.real(group), ["20", "21"], world)).await;
+    quell.cloud.settle();
+    quell.order_about("undo", OTHER_ID, 240).await;
+    assert_eq!(open(&quell).await, [(20, 21), (20, 30)], "{}", quell.email());
+}
