@@ -61,7 +61,7 @@ pub async fn look_again(
     switch: impl Future<Output = KillSwitch>,
 ) -> Ending {
     let mut known: BTreeSet<HoldKey> = results_of(&record.incident).into_keys().collect();
-    known.extend(half_made(&record));
+    known.extend(may_be_half_made(&record));
     let (old, new): (Vec<HoldKey>, Vec<HoldKey>) = record.holds.iter().cloned().partition(|key| known.contains(key));
     let holds = match responder.ledger.holds(&old).await {
         Ok(holds) => holds,
@@ -141,7 +141,7 @@ pub async fn look_again(
 /// The rules of groups that a run before this one set out to change, and may have changed in part: what is left to do depends on
 /// what is there now, and on what other incidents have changed since.
 #[must_use]
-pub fn half_made(record: &IncidentRecord) -> BTreeSet<HoldKey> {
+pub fn may_be_half_made(record: &IncidentRecord) -> BTreeSet<HoldKey> {
     let rules =
         held_by(&record.incident).into_iter().filter(|it| matches!(it.change.setting, Setting::IngressRules(_)));
     rules.map(|it| it.key()).filter(|key| record.holds.contains(key) && !record.untried.contains(key)).collect()

@@ -184,7 +184,7 @@ impl Step {
         self.alone.as_ref().unwrap_or(&self.change)
     }
 
-    /// Whether there is nothing to write and nothing to hold that would not be so without it.
+    /// Whether there is nothing to write, and nothing to hold that others closed.
     #[must_use]
     pub fn is_nothing_new(&self) -> bool {
         self.alone.is_none() && self.change.is_already_so()

@@ -9,15 +9,15 @@ use crate::finding::{Finding, Subject};
 use crate::guard::{self, Case, Own};
 use crate::id::{GroupId, Place};
 use crate::incident::{Beside, Incident, News, Part};
-use crate::ledger::hold::{self, Hold};
+use crate::ledger::hold::{self, Hold, closes_tcp};
 use crate::ledger::key::{CounterKey, HoldKey, IncidentId};
 use crate::ledger::protocol::{self, Claim, Denied, How, Occasion};
 use crate::ledger::record::{IncidentRecord, Status, Worker};
 use crate::ledger::{Claimed, Foreseen, Ledger, LedgerError};
 use crate::limit;
-use crate::look_again::{half_made, look_again};
+use crate::look_again::{look_again, may_be_half_made};
 use crate::observe::{Budget, check, observe, switch};
-use crate::observed::{Checks, KeptClosed, Observation, Observed};
+use crate::observed::{Checks, Exposure, KeptClosed, Observation, Observed};
 use crate::plan::{NoSteps, Plan};
 use crate::policy::{Decision, Policy, Response, Ruling};
 use crate::remediation::{Remediation, Route, route, told};
@@ -152,11 +152,15 @@ async fn once(responder: &Responder, finding: Finding, run: &Run) -> Ending {
     }
     // What this state of the finding adds to what is held is not known, or not decided by the rule: the next try may.
     let why = seen.seen.incident.as_ref().and_then(|known| protocol::unsure(&incident, known)).map(str::to_owned);
+    let unseen = incident.unseen().map(str::to_owned);
     let ending = claim(responder, run, incident, Occasion::Delivery, seen).await;
-    match (why, ending) {
-        (Some(why), Ending::Quiet(Quiet::Kept)) => Ending::come_again(why),
-        (Some(_), Ending::Tell(story)) => Ending::Tell(Box::new(Story { comes_again: true, ..*story })),
-        (_, ending) => ending,
+    match ending {
+        Ending::Quiet(Quiet::Kept) => why.or(unseen).map_or(ending, Ending::come_again),
+        Ending::Tell(story) => {
+            let comes_again = why.is_some();
+            Ending::Tell(Box::new(Story { comes_again, ..*story }))
+        }
+        Ending::Quiet(_) | Ending::ComeAgain { .. } => ending,
     }
 }
 
@@ -274,12 +278,12 @@ async fn claimed(responder: &Responder, run: &Run, answer: Result<Claimed, Ledge
 pub async fn go_on(responder: &Responder, run: &Run, record: IncidentRecord, how: How) -> Ending {
     // On the heap: each of these is a deep nest of calls.
     match how {
-        // What an earlier run has finished is looked at first: undo has the values of before that run.
+        // What an earlier run has finished, or may have changed in part, is looked at first.
         How::Resumed | How::Again | How::Approved => {
             let may_be_known = how != How::Approved && record.may_have_been_told();
             // What was decided before somebody pulled the kill switch is not written after it.
             let switch = switch(&responder.clouds, responder.kill_switch.as_deref(), run.until);
-            let is_looked_at = how == How::Again || record.contained.is_some() || !half_made(&record).is_empty();
+            let is_looked_at = how == How::Again || record.contained.is_some() || !may_be_half_made(&record).is_empty();
             let ending = if is_looked_at {
                 Box::pin(look_again(responder, run, record, switch)).await
             } else {
@@ -481,7 +485,7 @@ async fn checks<'a>(
     asked.checks.get_or_init(|| check(clouds, finding, verify, kill_switch.as_deref(), until)).await
 }
 
-/// What other incidents keep closed of the rules that the subject has.
+/// What other incidents keep closed of groups where the subject is.
 fn kept_closed<'a>(
     finding: &Finding,
     subject: &Subject,
@@ -501,24 +505,39 @@ fn kept_closed<'a>(
     holds.into_iter().filter_map(of_group).collect()
 }
 
-/// The same as it is by now, and of groups that the finding does not name; nothing where the ledger does not answer, which the
-/// claim says.
+/// The same as it is by now, and of groups that the finding does not name; nothing where the ledger does not answer in time.
 async fn kept_closed_by_now(
     responder: &Responder,
     finding: &Finding,
     subject: &Subject,
-    observed: &Observed,
+    exposure: &Exposure,
 ) -> BTreeMap<GroupId, KeptClosed> {
-    let Observed::Exposure(exposure) = observed else { return BTreeMap::new() };
-    let rules = exposure.rules.keys().map(|group| Setting::IngressRules(IngressRules { group: group.clone() }));
-    let keys: Vec<HoldKey> = rules.map(|rules| HoldKey::of(&subject.at, &rules)).collect();
+    let keys: Vec<HoldKey> = exposure.rules.keys().map(|group| HoldKey::of(&subject.at, &rules_of(group))).collect();
     let holds = tokio::time::timeout(FORESIGHT, responder.ledger.holds(&keys)).await;
     let holds = holds.ok().and_then(Result::ok).unwrap_or_default();
     kept_closed(finding, subject, &holds)
 }
 
-/// What would be done about what was seen. Where that is nothing, another finding may have closed the port since the ledger was
-/// asked: it is asked once more.
+/// Whether others may keep more closed than the ledger was asked about: a port is closed and the plan does not say by whom, or
+/// the finding does not name a group.
+fn may_be_kept_closed(finding: &Finding, exposure: &Exposure, known: &[Setting], plan: &Plan) -> bool {
+    let closes = |port: u16| plan.steps().any(|step| closes_tcp(step.held(), port));
+    match plan.no_steps {
+        None => {
+            finding.ports.iter().any(|local| !closes(local.port))
+                || exposure.rules.keys().any(|group| !known.contains(&rules_of(group)))
+        }
+        Some(NoSteps::NothingToDo(_)) => true,
+        Some(NoSteps::Gone(_) | NoSteps::Refused(_) | NoSteps::NotCovered(_) | NoSteps::NotObserved { .. }) => false,
+    }
+}
+
+fn rules_of(group: &GroupId) -> Setting {
+    Setting::IngressRules(IngressRules { group: group.clone() })
+}
+
+/// What would be done about what was seen. Where a port is closed, another finding may have done that since the ledger was asked,
+/// or in a group that the finding does not name: it is asked once more.
 async fn planned(
     responder: &Responder,
     finding: &Finding,
@@ -528,9 +547,11 @@ async fn planned(
 ) -> (Plan, Observation) {
     let first = plan(finding, route, remediation, &observation);
     match observation {
-        Ok(observed @ Observed::Exposure(_)) if matches!(first.no_steps, Some(NoSteps::NothingToDo(_))) => {
-            let kept_closed = kept_closed_by_now(responder, finding, route.subject, &observed).await;
-            let observation = Ok(observed.beside(kept_closed));
+        Ok(Observed::Exposure(exposure))
+            if may_be_kept_closed(finding, &exposure, &(remediation.settings)(&route.subject.kind), &first) =>
+        {
+            let kept_closed = kept_closed_by_now(responder, finding, route.subject, &exposure).await;
+            let observation = Ok(Observed::Exposure(Exposure { kept_closed, ..exposure }));
             (plan(finding, route, remediation, &observation), observation)
         }
         observation => (first, observation),

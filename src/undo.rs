@@ -8,7 +8,7 @@ use crate::execute::make;
 use crate::incident::{Incident, News, Outcome, Returned};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::{GiveBack, Hold, Release, settled};
-use crate::ledger::key::{HoldKey, IncidentId};
+use crate::ledger::key::{HoldKey, IncidentId, listed};
 use crate::ledger::protocol::{Done, LetGo, NoUndo, held_by};
 use crate::ledger::record::{IncidentRecord, What, Who};
 use crate::look_again::{known_group, renamed};
@@ -62,7 +62,7 @@ pub async fn undo(
     let news = News::GivenBack { by: by(&record, run), settings: returned, others };
     match responder.ledger.finish_undo(&record, &run.worker, &done, &news, clock::now()).await {
         // A run before may have done it all and told people, and then could not write that down.
-        Ok(record) if is_resumed && done.iter().all(is_nothing_new) => Ok(Ok(repeated(tell(record)))),
+        Ok(record) if is_resumed && done.iter().all(may_be_done_before) => Ok(Ok(repeated(tell(record)))),
         Ok(record) => Ok(Ok(tell(record))),
         Err(error) => {
             let mut incident = Incident { news: Some(news), ..record.incident };
@@ -74,7 +74,7 @@ pub async fn undo(
 }
 
 /// Whether a run before may have done as much.
-fn is_nothing_new(done: &Done) -> bool {
+fn may_be_done_before(done: &Done) -> bool {
     let is_let_go = match done.became {
         LetGo::WasBack | LetGo::KeptBy(_) | LetGo::GivenBackBeside(_) => true,
         LetGo::GivenBack
@@ -125,10 +125,7 @@ async fn would(responder: &Responder, run: &Run, record: &IncidentRecord, hold: 
     match hold.release(&record.id, clock::now()) {
         Release::NotHeld => Would::Stay("is not held any more".to_owned()),
         Release::Wait { until } => Would::Stay(format!("another incident is at it until {until}")),
-        Release::KeptBy(others) => {
-            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
-            Would::Stay(format!("would stay: incident {} holds it", others.join(", ")))
-        }
+        Release::KeptBy(others) => Would::Stay(format!("would stay: incident {} holds it", listed(&others))),
         Release::Back(_) => match seen(responder, run, record, hold).await {
             Ok(would) => would,
             Err(error) => Would::Stay(format!("could not be looked at: {error}")),
@@ -250,18 +247,14 @@ async fn back(
         Err(error) if error.kind == Kind::Gone => return left(responder, &hold, record, LetGo::Gone).await,
         Err(error) => return Ok(Some(not_back(&error))),
     };
+    let others = hold.kept_by_others_too(&record.id);
+    let others = Some(others).filter(|it| !it.is_empty() && matches!(hold.setting, Setting::IngressRules(_)));
     let became = match hold.give_back(&change, &found) {
-        GiveBack::Already => LetGo::WasBack,
+        GiveBack::Already => others.map_or(LetGo::WasBack, LetGo::GivenBackBeside),
         GiveBack::Drifted => LetGo::Drifted { found },
         GiveBack::Write(change) => {
             let became = written_back(&cloud, change, run, writes).await;
-            let others = hold.kept_by_others_too(&record.id);
-            let is_rules = matches!(hold.setting, Setting::IngressRules(_));
-            if is_rules && became == LetGo::GivenBack && !others.is_empty() {
-                LetGo::GivenBackBeside(others)
-            } else {
-                became
-            }
+            others.filter(|_| became == LetGo::GivenBack).map_or(became, LetGo::GivenBackBeside)
         }
         GiveBack::WriteBut { change, rules } => {
             let became = written_back(&cloud, change, run, writes).await;
@@ -352,16 +345,14 @@ fn returned(done: &Done, setting: Option<&Setting>, then: &str) -> Returned {
         LetGo::WasBack => "was back already".to_owned(),
         LetGo::Gone => "no longer exists".to_owned(),
         LetGo::KeptBy(others) => {
-            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
-            format!("stays contained: incident {} holds it", others.join(", "))
+            format!("stays contained: incident {} holds it", listed(others))
         }
         LetGo::Drifted { found } => format!("left alone: somebody set it to {found}"),
         LetGo::GivenBackBut { rules } => {
             format!("given back but for {rules}: somebody closed a part of that, and it would open it again")
         }
         LetGo::GivenBackBeside(others) => {
-            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
-            format!("given back but for what incident {} keeps closed too; the rules have new ids", others.join(", "))
+            format!("given back but for what incident {} keeps closed too; the rules have new ids", listed(others))
         }
         LetGo::Refused { why } => format!("still held, refused: {why}"),
         LetGo::Failed { why } => format!("still held, {then}: {why}"),

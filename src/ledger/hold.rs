@@ -277,7 +277,7 @@ impl Hold {
             .collect()
     }
 
-    /// What others than `incident` keep closed of a group's rules; none where they close nothing.
+    /// What others than `incident` keep closed of a group's rules; none where there are no others.
     #[must_use]
     pub fn kept_closed_beside(&self, incident: &IncidentId) -> Option<KeptClosed> {
         let (Setting::IngressRules(_), Value::Rules(original)) = (&self.setting, &self.original) else { return None };
@@ -489,6 +489,13 @@ pub fn both((from, to): (&Value, &Value), (new_from, new_to): (&Value, &Value)) 
     let (before, after) = (from | new_from, to | new_to);
     let after = before.union(&after).flat_map(|rule| holes.rest_of(rule)).collect();
     Some((Value::Rules(before), Value::Rules(after)))
+}
+
+/// Whether a change of a group's rules closes a TCP port.
+#[must_use]
+pub fn closes_tcp(change: &Change, port: u16) -> bool {
+    let lets_in = |rule: &Rule| rule.lets_in_tcp(i32::from(port));
+    only_in(&change.from, &change.to).iter().any(lets_in) && !rules(&change.to).into_iter().flatten().any(lets_in)
 }
 
 /// Whether a change of a group's rules closes what another does not.

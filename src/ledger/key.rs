@@ -26,6 +26,12 @@ impl IncidentId {
     }
 }
 
+/// One after the other.
+#[must_use]
+pub fn listed(ids: &[IncidentId]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 impl FromStr for IncidentId {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {

@@ -353,14 +353,12 @@ impl IncidentRecord {
         };
         let request = by.lease.request.clone();
         self.history.push(Entry { at: now, who: by.who.clone(), rules, what, request, writes });
-        if self.history.len() > MOST_LINES {
-            self.leave_out_a_line();
-        }
+        while self.history.len() > MOST_LINES && self.leaves_out_a_line() {}
     }
 
     /// Leaves out the oldest line that nothing depends on, and says so in its place. What persons did stays, and so does what the
     /// results go back to.
-    fn leave_out_a_line(&mut self) {
+    fn leaves_out_a_line(&mut self) -> bool {
         let results = self.incident.parts.iter().flat_map(|part| &part.results);
         let requests: BTreeSet<&String> = results.flat_map(|result| &result.requests).collect();
         let last_asked = self.history.iter().rposition(|entry| matches!(entry.what, What::Asked { .. }));
@@ -370,7 +368,7 @@ impl IncidentRecord {
         };
         let inner = self.history.len().saturating_sub(FIRST_LINES + LAST_LINES);
         let some = self.history.iter().enumerate().skip(FIRST_LINES).take(inner);
-        let Some(place) = some.into_iter().find(goes).map(|(place, _)| place) else { return };
+        let Some(place) = some.into_iter().find(goes).map(|(place, _)| place) else { return false };
         let next_plan = self.next_plan();
         let gone = self.history.remove(place);
         let gap = self.history.iter_mut().find_map(|entry| {
@@ -385,5 +383,6 @@ impl IncidentRecord {
             let what = What::LeftOut { lines: 1, next_plan };
             self.history.insert(place, Entry { rules, what, writes, ..gone });
         }
+        true
     }
 }

@@ -373,9 +373,13 @@ fn a_history_that_goes_on_for_years_keeps_what_persons_did_and_says_what_it_left
     let order = Claim { by, ..ask(incident(Response::Approve, true, 1), Occasion::Approve { plan: 1 }, 1) };
     let approved = won(&order, &Seen::incident(waiting())).unwrap();
     let mut record = told(&done(&approved, &Outcome::Changed, None), at(1)).incident.unwrap();
-    let next_plan = record.next_plan();
     for count in 2..1_202 {
         let minute = i64::try_from(count).unwrap() * 2;
+        if count == 102 {
+            // A person looks, and somebody is asked, in between.
+            record.history[80].who = Who::Operator { says: "olga".to_owned(), identity: None };
+            record.history[90].what = What::Asked { plan: 7 };
+        }
         let next = ask(incident(Response::Contain, true, count), Occasion::Delivery, minute);
         let again = won(&next, &Seen::incident(record)).unwrap();
         record = told(&done(&again, &Outcome::Changed, None), at(minute)).incident.unwrap();
@@ -386,8 +390,11 @@ fn a_history_that_goes_on_for_years_keeps_what_persons_did_and_says_what_it_left
     });
     let (kept, (left_out, of_before)) = (record.history.len(), left_out.unwrap());
     assert!((490..520).contains(&kept) && left_out > 1_800, "{kept} {left_out}");
-    assert!(record.history.iter().any(|entry| entry.what == What::Approved { plan: 1 }), "a person did that");
-    assert_eq!((record.next_plan(), of_before), (next_plan, next_plan), "no plan gets an old number");
+    let lines = |is: &dyn Fn(&What, &Who) -> bool| record.history.iter().filter(|it| is(&it.what, &it.who)).count();
+    assert_eq!(lines(&|what, _| *what == What::Approved { plan: 1 }), 1, "a person did that");
+    assert!(lines(&|_, who| matches!(who, Who::Operator { .. })) > 1, "and looked");
+    assert_eq!(lines(&|what, _| *what == What::Asked { plan: 7 }), 1, "it was asked last");
+    assert_eq!((record.next_plan(), of_before), (8, 8), "no plan gets an old number");
     assert_eq!(
         record.history.last().map(|last| last.what.clone()),
         Some(What::Finished { verdict: Verdict::Contained })

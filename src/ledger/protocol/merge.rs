@@ -23,7 +23,8 @@ use std::mem;
 const FOUND_LATER: &str = ": found later, and not done, since it is held back to ";
 
 /// What a newer state of the finding adds, and nobody may look at.
-const NOT_SEEN: &str = "what the newest state of the finding adds: AWS did not let it be looked at";
+const NOT_SEEN: &str =
+    "what the newest state of the finding adds is not known: it could not be looked at, or is refused";
 
 pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
     IncidentRecord {
@@ -346,7 +347,9 @@ fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {
 /// not be looked at, or something could not be asked, which may pass.
 #[must_use]
 pub fn unsure<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a str> {
-    if known.status != Status::Held || new.parts.iter().any(|part| twin(part, &known.incident.parts).is_none()) {
+    if !matches!(known.status, Status::Held | Status::Containing)
+        || new.parts.iter().any(|part| twin(part, &known.incident.parts).is_none())
+    {
         return None;
     }
     let mut begun = known.incident.parts.iter().filter(|part| is_begun(part) && !has_ended(part, known));

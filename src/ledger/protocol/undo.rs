@@ -1,6 +1,6 @@
 //! Giving back. The incident is taken first, then its holds one by one, last in first out.
 
-use super::super::key::{HoldKey, IncidentId};
+use super::super::key::{HoldKey, IncidentId, listed};
 use super::super::record::{IncidentRecord, Status, Undo, What, Who, Worker};
 use super::Swap;
 use super::finish::{kept_on, next_end};
@@ -217,16 +217,10 @@ fn said(key: &HoldKey, let_go: &LetGo) -> What {
         LetGo::GivenBack => What::GivenBack { setting: key.to_string() },
         LetGo::WasBack => left("it was back already".to_owned()),
         LetGo::Gone => left("it no longer exists".to_owned()),
-        LetGo::KeptBy(others) => {
-            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
-            left(format!("held by {}", others.join(", ")))
-        }
+        LetGo::KeptBy(others) => left(format!("held by {}", listed(others))),
         LetGo::Drifted { found } => left(format!("somebody set it to {found}")),
         LetGo::GivenBackBut { rules } => left(format!("given back but for {rules}: somebody closed a part of that")),
-        LetGo::GivenBackBeside(others) => {
-            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
-            left(format!("given back but for what {} holds too", others.join(", ")))
-        }
+        LetGo::GivenBackBeside(others) => left(format!("given back but for what {} holds too", listed(others))),
         LetGo::Refused { why } | LetGo::Failed { why } => left(why.clone()),
     }
 }

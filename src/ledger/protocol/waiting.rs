@@ -122,11 +122,9 @@ pub(super) fn with_earlier<'a>(part: &Part, earlier: impl IntoIterator<Item = &'
     part
 }
 
-/// Whether two plans would end alike, in whatever order AWS named what they are about.
+/// Whether two plans would end alike, in whatever order AWS named what they are about, and whatever of it others did meanwhile.
 fn writes_the_same(one: &Part, other: &Part) -> bool {
-    let writes = |part: &Part| -> Vec<_> {
-        part.plan.steps().map(|step| (write_of(&step.change), write_of(step.held()))).collect()
-    };
+    let writes = |part: &Part| -> Vec<_> { part.plan.steps().map(|step| write_of(step.held())).collect() };
     let (one, other) = (writes(one), writes(other));
     one.len() == other.len() && one.iter().all(|write| other.contains(write))
 }
