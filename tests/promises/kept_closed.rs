@@ -330,3 +330,31 @@ async fn a_rule_that_somebody_made_and_called_something_else_is_not_closed_by_an
     quell.order_about("undo", OTHER_ID, 240).await;
     assert_eq!(open(&quell).await, [(20, 21), (20, 30)], "{}", quell.email());
 }
+
+/// Two runs died before they wrote anything, the second one's plan also on a rule that somebody has added since the first.
+#[tokio::test]
+async fn what_goes_on_closes_what_is_open_by_now_and_leaves_the_rest_of_it_open() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let died = async |id: &str, later| {
+        let (pause, reached) = breakpoint();
+        quell.cloud.inject(Rule::on("AuthorizeSecurityGroupIngress", Fault::PauseBefore(pause)));
+        assert!(quell.handle_until(quell.event(&probe_of("22", id)), later, reached).await);
+        quell.cloud.heal();
+    };
+    died(ID, 0).await;
+    let world =
+        [("IpPermissions.1.IpRanges.1.CidrIp", "0.0.0.0/0"), ("IpPermissions.1.IpRanges.1.Description", "games")];
+    let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+    ec2.call("AuthorizeSecurityGroupIngress", &tcp(quell.account.real(OF_BATCH[2].1), ["21", "40"], world)).await;
+    quell.cloud.settle();
+    let before = quell.cloud.world().await;
+    died(OTHER_ID, 200).await;
+    let again = quell.handle(quell.event(&probe_of("22", ID)), 400).await;
+    assert_eq!(verdict(&again), "contained", "{}", quell.email());
+    assert_eq!(open(&quell).await, [(20, 21), (21, 21), (23, 30), (23, 40)], "{}", quell.email());
+    for (id, later) in [(ID, 600), (OTHER_ID, 700)] {
+        quell.cloud.settle();
+        quell.order_about("undo", id, later).await;
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+}
