@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[must_use]
 pub fn of_incident(policy: &Policy, incident: &Incident, now: Timestamp) -> Vec<Limit> {
     let contains = |part: &&Part| part.decision.response >= Response::Approve;
-    let changes = |part: &&Part| part.plan.steps().any(|step| !step.change.is_already_so());
+    let changes = |part: &&Part| part.plan.writes();
     let of_part = |part: &Part| {
         let (account, name) = (&part.plan.subject.at.account, part.plan.remediation.as_deref());
         of_account(policy, account, name, now).collect::<Vec<_>>()

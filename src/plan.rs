@@ -152,6 +152,18 @@ impl Plan {
         plan
     }
 
+    /// Whether there is something to write.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.steps().any(|step| !step.change.is_already_so())
+    }
+
+    /// Whether there is something to write, or to hold that others closed.
+    #[must_use]
+    pub fn is_something_new(&self) -> bool {
+        self.steps().any(|step| !step.is_nothing_new())
+    }
+
     /// All steps, in the order of their stages.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.stages.iter().flatten()

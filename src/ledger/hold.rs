@@ -6,7 +6,7 @@
 
 mod found;
 
-pub use found::{GiveBack, again, give_back};
+pub use found::{GiveBack, again};
 
 use super::key::{HoldKey, IncidentId, Placed};
 use super::record::Lease;

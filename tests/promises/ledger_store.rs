@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use quell::change::{Change, GroupRef, Value};
 use quell::id::{FindingId, InterfaceId, VpcId};
 use quell::incident::{Incident, News, Outcome, StepResult};
-use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
+use quell::ledger::hold::{GiveBack, Hold, Release};
 use quell::ledger::key::CounterKey;
 use quell::ledger::protocol::{Claim, Denied, Done, Finish, How, LetGo, Limit, No, Occasion};
 use quell::ledger::record::{Approval, IncidentRecord, Status, Who, Worker};
@@ -146,7 +146,7 @@ async fn undo(ledger: &Ledger, which: usize) -> Vec<LetGo> {
                 LetGo::KeptBy(others)
             }
             Release::Back(back) => {
-                assert_eq!(give_back(&back, &value(false)), GiveBack::Write(back.clone()));
+                assert_eq!(hold.give_back(&back, &value(false)), GiveBack::Write(back.clone()));
                 assert_eq!(back.to, value(true));
                 let marked = hold.marked(id(which), &by.lease, now()).unwrap();
                 let marked = ledger.swap_hold(marked, now()).await.unwrap().unwrap();

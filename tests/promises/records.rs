@@ -16,7 +16,7 @@ mod shapes;
 use crate::rehearsal::Rehearsal;
 use crate::stage::CONTAIN;
 use jiff::Timestamp;
-use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
+use quell::ledger::hold::{GiveBack, Hold, Release};
 use quell::ledger::protocol::{Done, LetGo, begin_undo, finish_undo};
 use quell::ledger::record::{IncidentRecord, Status, Who};
 use quell::ledger::schema::SCHEMA;
@@ -78,7 +78,7 @@ fn every_record_ever_written_is_undone() {
                     Release::KeptBy(others) if !others.is_empty() => return hold.without(&holder.incident, late()),
                     other => panic!("{name}: {other:?}"),
                 };
-                let now = give_back(back, &back.from);
+                let now = hold.give_back(back, &back.from);
                 assert!(matches!(now, GiveBack::Write(_) | GiveBack::Already), "{name}: {now:?}");
                 assert!(hold.holders.len() > 1 || back.to == hold.original, "{name}");
                 hold.without(&holder.incident, late())

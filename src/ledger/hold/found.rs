@@ -42,11 +42,11 @@ pub fn again(kept: &Change, found: &Value) -> Option<Change> {
 }
 
 impl Hold {
-    /// What to do about `found`, read with [`Hold::seen_with`] the change that [`super::Release::Back`] gave: [`give_back`],
-    /// and what runs that died left of a group's rules goes too, where it lets nothing pass that the others do not.
+    /// What to do about `found`, read with [`Hold::seen_with`] the change that [`super::Release::Back`] gave. What runs that died
+    /// left of a group's rules goes too, where it lets nothing pass that the others do not.
     #[must_use]
     pub fn give_back(&self, back: &Change, found: &Value) -> GiveBack {
-        let plan = give_back(back, found);
+        let plan = GiveBack::of(back, found);
         let left = |to: &Value| -> BTreeSet<Rule> {
             let (Value::Rules(to), Value::Rules(found)) = (to, found) else { return BTreeSet::new() };
             let original = rules(&self.original);
@@ -79,39 +79,40 @@ impl Hold {
     }
 }
 
-/// What to do about `found`, which was read with the change that [`super::Release::Back`] gave, whatever is beside it.
-#[must_use]
-pub fn give_back(back: &Change, found: &Value) -> GiveBack {
-    let Change { setting, from: ours, to } = back;
-    let (found, beside) = &ours_of(back, found);
-    let all = || rules(found).into_iter().flatten().chain(beside);
-    let is_there = |rule: &Rule| all().any(|wide| rule.is_within(wide));
-    let to = &still_there(ours, to, &is_there);
-    if found == to {
-        return GiveBack::Already;
-    }
-    let write = |from: &Value| GiveBack::Write(Change { setting: setting.clone(), from: from.clone(), to: to.clone() });
-    match setting {
-        Setting::IngressRules(_) => match narrowed(ours, to, found, &is_there) {
-            None => write(found),
-            Some((now, _)) if now == *found => GiveBack::Drifted,
-            Some((now, rules)) => {
-                let change = Change { setting: setting.clone(), from: found.clone(), to: now };
-                GiveBack::WriteBut { change, rules }
-            }
-        },
-        // Ours by its tag, whatever rules are in it; AWS does not delete one that anything uses.
-        Setting::QuarantineGroup(_) if *to == Value::Absent => write(found),
-        // Its rules come back in two calls, and a run may have ended between them.
-        Setting::QuarantineGroup(_) if is_on_its_way(ours, to, found) => write(found),
-        Setting::AccessKeyStatus(_)
-        | Setting::InlinePolicy(_)
-        | Setting::InterfaceGroups(_)
-        | Setting::QuarantineGroup(_) => {
-            if found == ours {
-                write(ours)
-            } else {
-                GiveBack::Drifted
+impl GiveBack {
+    /// The same, whatever is beside what the change speaks of.
+    pub(super) fn of(back: &Change, found: &Value) -> Self {
+        let Change { setting, from: ours, to } = back;
+        let (found, beside) = &ours_of(back, found);
+        let all = || rules(found).into_iter().flatten().chain(beside);
+        let is_there = |rule: &Rule| all().any(|wide| rule.is_within(wide));
+        let to = &still_there(ours, to, &is_there);
+        if found == to {
+            return Self::Already;
+        }
+        let write = |from: &Value| Self::Write(Change { setting: setting.clone(), from: from.clone(), to: to.clone() });
+        match setting {
+            Setting::IngressRules(_) => match narrowed(ours, to, found, &is_there) {
+                None => write(found),
+                Some((now, _)) if now == *found => Self::Drifted,
+                Some((now, rules)) => {
+                    let change = Change { setting: setting.clone(), from: found.clone(), to: now };
+                    Self::WriteBut { change, rules }
+                }
+            },
+            // Ours by its tag, whatever rules are in it; AWS does not delete one that anything uses.
+            Setting::QuarantineGroup(_) if *to == Value::Absent => write(found),
+            // Its rules come back in two calls, and a run may have ended between them.
+            Setting::QuarantineGroup(_) if is_on_its_way(ours, to, found) => write(found),
+            Setting::AccessKeyStatus(_)
+            | Setting::InlinePolicy(_)
+            | Setting::InterfaceGroups(_)
+            | Setting::QuarantineGroup(_) => {
+                if found == ours {
+                    write(ours)
+                } else {
+                    Self::Drifted
+                }
             }
         }
     }

@@ -188,17 +188,17 @@ fn a_look_opens_nothing_but_in_the_place_of_what_somebody_opened() {
     assert_eq!(to(&[&whole, &low]), Some(split.to.clone()));
 
     let back = split.undo();
-    assert!(matches!(give_back(&back, &split.to), GiveBack::Write(_)));
-    assert!(matches!(give_back(&back, &of(&[&whole, &low])), GiveBack::Write(_)), "half given back");
-    assert_eq!(give_back(&back, &of(&[&whole])), GiveBack::Already);
-    assert_eq!(give_back(&back, &of(&[&low])), GiveBack::Drifted);
+    assert!(matches!(GiveBack::of(&back, &split.to), GiveBack::Write(_)));
+    assert!(matches!(GiveBack::of(&back, &of(&[&whole, &low])), GiveBack::Write(_)), "half given back");
+    assert_eq!(GiveBack::of(&back, &of(&[&whole])), GiveBack::Already);
+    assert_eq!(GiveBack::of(&back, &of(&[&low])), GiveBack::Drifted);
 
     let other = range(3389, 3389);
     let only_other = Change { from: split.to.clone(), to: of(&[&low, &high, &other]), ..split.clone() };
-    let GiveBack::Write(change) = give_back(&only_other, &of(&[&high])) else { panic!("the other one comes back") };
+    let GiveBack::Write(change) = GiveBack::of(&only_other, &of(&[&high])) else { panic!("the other one comes back") };
     assert_eq!(change.to, of(&[&high, &other]), "and not what a person closed");
     let both = Change { to: of(&[&whole, &other]), ..back };
-    let GiveBack::WriteBut { change, rules } = give_back(&both, &of(&[&low])) else { panic!("one comes back") };
+    let GiveBack::WriteBut { change, rules } = GiveBack::of(&both, &of(&[&low])) else { panic!("one comes back") };
     assert_eq!((change.to, rules), (of(&[&low, &other]), of(&[&whole])));
 }
 
@@ -229,7 +229,7 @@ fn what_is_being_given_back_is_waited_for_while_that_may_last() {
 fn a_value_of_somebody_elses_is_left() {
     let hold = held(&[key(KeyStatus::Active, KeyStatus::Inactive)]);
     let Release::Back(change) = hold.release(&id(0), NOW) else { panic!("nobody else holds it") };
-    assert_eq!(give_back(&change, &change.from), GiveBack::Write(change.clone()));
-    assert_eq!(give_back(&change, &change.to), GiveBack::Already);
-    assert_eq!(give_back(&change, &Value::Absent), GiveBack::Drifted);
+    assert_eq!(GiveBack::of(&change, &change.from), GiveBack::Write(change.clone()));
+    assert_eq!(GiveBack::of(&change, &change.to), GiveBack::Already);
+    assert_eq!(GiveBack::of(&change, &Value::Absent), GiveBack::Drifted);
 }

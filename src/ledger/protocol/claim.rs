@@ -227,9 +227,7 @@ fn answer(claim: &Claim, known: &IncidentRecord, plan: u32) -> Result<How, Denie
 
 /// Whether there is something to do about an incident that was over, or something else to say.
 fn is_new(now: &Incident, known: &IncidentRecord) -> bool {
-    let acts = |part: &Part| {
-        part.decision.response >= Response::Approve && part.plan.steps().any(|step| !step.is_nothing_new())
-    };
+    let acts = |part: &Part| part.decision.response >= Response::Approve && part.plan.is_something_new();
     let said = |incident: &Incident| -> Vec<_> {
         incident.parts.iter().map(|part| (part.plan.remediation.clone(), part.verdict())).collect()
     };

@@ -34,7 +34,7 @@ impl Count {
 /// was tried before.
 pub(super) fn begun<'a>(record: &'a IncidentRecord, tried: &BTreeSet<HoldKey>) -> Vec<&'a Part> {
     let is_new = |part: &&Part| own(part).all(|key| !record.holds.contains(&key) && !tried.contains(&key));
-    let changes = |part: &&Part| part.plan.steps().any(|step| !step.change.is_already_so());
+    let changes = |part: &&Part| part.plan.writes();
     record.incident.parts.iter().filter(|part| is_begun(part)).filter(changes).filter(is_new).collect()
 }
 

@@ -103,8 +103,8 @@ pub(super) fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
 
 /// Whether a newer state of a finding that a person said no to would have something else done.
 pub(super) fn is_another_plan(claim: &Claim, known: &IncidentRecord) -> bool {
-    let changes = |part: &Part| part.plan.steps().any(|step| !step.is_nothing_new());
-    merged(claim, known).iter().any(|part| part.decision.response >= Response::Approve && changes(part))
+    let is_new = |part: &Part| part.decision.response >= Response::Approve && part.plan.is_something_new();
+    merged(claim, known).iter().any(is_new)
 }
 
 pub(super) fn updated(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {

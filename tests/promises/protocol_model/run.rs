@@ -11,7 +11,7 @@ use super::Sabotage;
 use super::world::{Kept, State, finding, id, planned, value, works};
 use quell::change::Change;
 use quell::incident::{News, Outcome, StepResult, Verdict};
-use quell::ledger::hold::{GiveBack, Hold, Release, give_back};
+use quell::ledger::hold::{GiveBack, Hold, Release};
 use quell::ledger::protocol::{self, Claim, Decided, Denied, Done, Finish, How, LetGo, Occasion, Seen, Swap};
 use quell::ledger::record::{IncidentRecord, Status, Worker};
 use quell::ledger::schedule::Due;
@@ -345,11 +345,12 @@ impl Run {
 
     fn release(&self, state: &State, record: Record, sabotage: Sabotage) -> Step {
         let hold = state.hold.clone();
-        match hold.get().map(|hold| released(hold, self.which, state.now(), sabotage)) {
-            None | Some(Release::NotHeld) => Step::FinishUndo { record, gone: WAS_BACK },
-            Some(Release::Wait { .. }) => Step::FinishUndo { record, gone: FAILED },
-            Some(Release::KeptBy(_)) => Step::Drop { record, hold, gone: KEPT },
-            Some(Release::Back(back)) => match give_back(&back, &value(state.key_works)) {
+        let release = hold.get().map(|hold| (hold, released(hold, self.which, state.now(), sabotage)));
+        match release {
+            None | Some((_, Release::NotHeld)) => Step::FinishUndo { record, gone: WAS_BACK },
+            Some((_, Release::Wait { .. })) => Step::FinishUndo { record, gone: FAILED },
+            Some((_, Release::KeptBy(_))) => Step::Drop { record, hold, gone: KEPT },
+            Some((there, Release::Back(back))) => match there.give_back(&back, &value(state.key_works)) {
                 GiveBack::Write(_) | GiveBack::WriteBut { .. } => Step::Mark { record, hold },
                 GiveBack::Already | GiveBack::Drifted => Step::Drop { record, hold, gone: WAS_BACK },
             },
