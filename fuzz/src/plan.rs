@@ -129,6 +129,7 @@ fn views(remediation: &Remediation, subject: &Subject) -> Vec<Observed> {
                 interfaces: vec![interface()],
                 rules: [(id("sg-0a1b"), rules.into())].into(),
                 group_tags: [].into(),
+                kept_closed: [].into(),
                 neighbours: Ok(Neighbours::default()),
                 tags: Tags::new(),
             })]
