@@ -20,8 +20,9 @@ use crate::observe::{Budget, check, observe, switch};
 use crate::observed::{Checks, Exposure, KeptClosed, Observation, Observed};
 use crate::plan::{NoSteps, Plan};
 use crate::policy::{Decision, Policy, Response, Ruling};
+use crate::remediation::exposed_port::rules_of;
 use crate::remediation::{Remediation, Route, route, told};
-use crate::setting::{IngressRules, Setting};
+use crate::setting::Setting;
 use futures_util::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -530,10 +531,6 @@ fn may_be_kept_closed(finding: &Finding, exposure: &Exposure, known: &[Setting],
         Some(NoSteps::NothingToDo(_)) => true,
         Some(NoSteps::Gone(_) | NoSteps::Refused(_) | NoSteps::NotCovered(_) | NoSteps::NotObserved { .. }) => false,
     }
-}
-
-fn rules_of(group: &GroupId) -> Setting {
-    Setting::IngressRules(IngressRules { group: group.clone() })
 }
 
 /// What would be done about what was seen. Where a port is closed, another finding may have done that since the ledger was asked,

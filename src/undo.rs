@@ -352,7 +352,7 @@ fn returned(done: &Done, setting: Option<&Setting>, then: &str) -> Returned {
             format!("given back but for {rules}: somebody closed a part of that, and it would open it again")
         }
         LetGo::GivenBackBeside(others) => {
-            format!("given back but for what incident {} keeps closed too; the rules have new ids", listed(others))
+            format!("given back but for what incident {} keeps closed too", listed(others))
         }
         LetGo::Refused { why } => format!("still held, refused: {why}"),
         LetGo::Failed { why } => format!("still held, {then}: {why}"),

@@ -367,8 +367,8 @@ impl IncidentRecord {
             is_alone && Some(*place) != last_asked && !entry.writes.iter().any(|id| requests.contains(id))
         };
         let inner = self.history.len().saturating_sub(FIRST_LINES + LAST_LINES);
-        let some = self.history.iter().enumerate().skip(FIRST_LINES).take(inner);
-        let Some(place) = some.into_iter().find(goes).map(|(place, _)| place) else { return false };
+        let mut some = self.history.iter().enumerate().skip(FIRST_LINES).take(inner);
+        let Some(place) = some.find(goes).map(|(place, _)| place) else { return false };
         let next_plan = self.next_plan();
         let gone = self.history.remove(place);
         let gap = self.history.iter_mut().find_map(|entry| {

@@ -81,7 +81,9 @@ fn settings(subject: &SubjectKind) -> Vec<Setting> {
     groups.iter().map(rules_of).collect()
 }
 
-fn rules_of(group: &GroupId) -> Setting {
+/// The ingress rules of a group, as a setting.
+#[must_use]
+pub fn rules_of(group: &GroupId) -> Setting {
     Setting::IngressRules(IngressRules { group: group.clone() })
 }
 

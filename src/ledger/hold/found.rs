@@ -80,7 +80,7 @@ impl Hold {
 }
 
 impl GiveBack {
-    /// The same, whatever is beside what the change speaks of.
+    /// What to do about `found` by the change alone, whatever runs that died left beside it.
     pub(super) fn of(back: &Change, found: &Value) -> Self {
         let Change { setting, from: ours, to } = back;
         let (found, beside) = &ours_of(back, found);
