@@ -311,6 +311,11 @@ impl Part {
         }
     }
 
+    /// Whether nothing was done, and nothing waits for a person.
+    fn is_left(&self) -> bool {
+        self.results.is_empty() && self.verdict() != Verdict::WaitingForApproval
+    }
+
     /// What vanished between observing and writing needs no containment of its own, and what was let go is not ours.
     fn executed_verdict(&self) -> Verdict {
         if !self.results.is_empty() && self.results.iter().all(|result| result.outcome == Outcome::LetGo) {
@@ -354,8 +359,7 @@ impl Incident {
             }
             Some(News::GivenBack { .. }) => return Verdict::PartlyReleased,
             // It is left as a person wanted it: given back, or never done.
-            Some(News::LeftAlone) if self.parts.iter().all(|part| part.results.is_empty()) => return Verdict::Rejected,
-            Some(News::Rejected { .. }) if self.parts.iter().all(|part| part.results.is_empty()) => {
+            Some(News::LeftAlone | News::Rejected { .. }) if self.parts.iter().all(Part::is_left) => {
                 return Verdict::Rejected;
             }
             Some(

@@ -8,10 +8,10 @@
 //!                      once)                                                   1 put)    reads back)
 //! ```
 //!
-//! `respond` tells that story. `look_again`, `undo` and `sweep` tell what comes after, `command` what operators order.
-//! Nearly all containment sets one setting of one resource from a value to another, so an action is data: a
-//! [`change::Change`]. Undo is the same change with its ends swapped; a dry run is the same plan, not written; a
-//! redelivery finds the value already there.
+//! `respond` tells that story, and `planning` the part of it that only looks. `look_again`, `undo` and `sweep` tell what
+//! comes after, `command` what operators order. Nearly all containment sets one setting of one resource from a value to
+//! another, so an action is data: a [`change::Change`]. Undo is the same change with its ends swapped; a dry run is the
+//! same plan, not written; a redelivery finds the value already there.
 
 pub mod act;
 pub mod aws;
@@ -30,6 +30,7 @@ pub mod holes;
 pub mod id;
 pub mod incident;
 pub mod json;
+pub mod kept_closed;
 pub mod ledger;
 pub mod limit;
 pub mod log;
@@ -39,6 +40,7 @@ pub mod observe;
 pub mod observed;
 pub mod operator;
 pub mod plan;
+pub mod planning;
 pub mod policy;
 pub mod remediation;
 pub mod request;

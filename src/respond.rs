@@ -2,33 +2,26 @@
 
 use crate::act::carry_out;
 use crate::aws::{Cloud, Clouds};
-use crate::blast;
 use crate::clock;
-use crate::cloud_error::{CloudError, Kind};
-use crate::finding::{Finding, Subject};
-use crate::guard::{self, Case, Own};
-use crate::id::{GroupId, Place};
+use crate::cloud_error::CloudError;
+use crate::finding::Finding;
+use crate::guard::Own;
+use crate::id::Place;
 use crate::incident::{Beside, Incident, News, Part};
-use crate::ledger::hold::{self, Hold, closes_tcp};
-use crate::ledger::key::{CounterKey, HoldKey, IncidentId};
+use crate::ledger::hold;
+use crate::ledger::key::CounterKey;
 use crate::ledger::protocol::{self, Claim, Denied, How, Occasion};
 use crate::ledger::record::{IncidentRecord, Status, Worker};
 use crate::ledger::{Claimed, Foreseen, Ledger, LedgerError};
 use crate::limit;
 use crate::look_again::{look_again, may_be_half_made};
-use crate::observe::{Budget, check, observe, switch};
-use crate::observed::{Checks, Exposure, KeptClosed, Observation, Observed};
-use crate::plan::{NoSteps, Plan};
-use crate::policy::{Decision, Policy, Response, Ruling};
-use crate::remediation::exposed_port::rules_of;
-use crate::remediation::{Remediation, Route, route, told};
-use crate::setting::Setting;
-use futures_util::future::{join, join_all};
-use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::observe::switch;
+use crate::plan::NoSteps;
+use crate::planning::plan_seeing;
+use crate::policy::{Policy, Response};
+use jiff::Timestamp;
 use std::fmt;
 use std::time::{Duration, Instant};
-use tokio::sync::OnceCell;
 
 /// How often a finding waits here: while somebody gives a setting back, and then until AWS shows that.
 const WAITS: usize = 2;
@@ -38,9 +31,6 @@ const SETTLES: Duration = hold::SETTLES.unsigned_abs();
 
 /// What must be left after that, to contain.
 const ENOUGH: Duration = Duration::from_secs(5);
-
-/// How long looking may wait for the ledger; the claim asks it again.
-const FORESIGHT: Duration = Duration::from_secs(1);
 
 /// What a finding is answered with.
 #[derive(Debug)]
@@ -110,18 +100,6 @@ pub enum Quiet {
     Unasked,
 }
 
-/// What all subjects of a finding share.
-#[derive(Default)]
-struct Asked {
-    /// Asked once, by the first that is looked at.
-    checks: OnceCell<Checks>,
-    /// What the ledger says, asked as often.
-    foreseen: OnceCell<Foreseen>,
-    balancers: Budget,
-    /// How long Quell has waited for a person.
-    waited: SignedDuration,
-}
-
 /// Handles one finding: looks and plans, claims it, does what it may, reads back. Telling is the caller's.
 ///
 /// Never fails: whatever went wrong is in the incident.
@@ -140,9 +118,7 @@ pub async fn respond(responder: &Responder, finding: Finding, run: &Run) -> Endi
 }
 
 async fn once(responder: &Responder, finding: Finding, run: &Run) -> Ending {
-    let asked = Asked::default();
-    let incident = Box::pin(plan_with(responder, finding, &asked, run.until)).await;
-    let seen = asked.foreseen.into_inner().unwrap_or_default();
+    let (incident, seen) = Box::pin(plan_seeing(responder, finding, run.until)).await;
     if !incident.finding.is_named() {
         // Nothing could tell its record from another's; the guards let nothing be done about it.
         return Ending::Tell(Box::new(Story::unrecorded(incident)));
@@ -158,7 +134,7 @@ async fn once(responder: &Responder, finding: Finding, run: &Run) -> Ending {
     match ending {
         Ending::Quiet(Quiet::Kept) => why.or(unseen).map_or(ending, Ending::come_again),
         Ending::Tell(story) => {
-            let comes_again = why.is_some();
+            let comes_again = story.comes_again || why.is_some();
             Ending::Tell(Box::new(Story { comes_again, ..*story }))
         }
         Ending::Quiet(_) | Ending::ComeAgain { .. } => ending,
@@ -172,44 +148,6 @@ fn unsettled(incident: &Incident, foreseen: &Foreseen) -> Option<Timestamp> {
     let now = clock::now();
     let holds = || foreseen.seen.holds.values();
     incident.parts.iter().any(is_nothing).then(|| holds().filter_map(|hold| hold.unsettled(now)).max())?
-}
-
-/// Reads, beside looking, what the claim will probably meet in the ledger. On it depends a round trip, that what was just
-/// given back is not taken for nothing to do, and that what others keep closed is kept closed by this finding too.
-async fn foresee(responder: &Responder, finding: &Finding) -> Foreseen {
-    let Ok(policy) = &responder.policy else { return Foreseen::default() };
-    let is_looked_at = |subject: &Subject| stops_at_telling(&policy.rule_for(finding, subject, None)).is_none();
-    let now = clock::now();
-    let (mut holds, mut counters) = (Vec::new(), BTreeSet::new());
-    for Route { subject, remediation } in route(finding) {
-        let Some(remediation) = remediation.filter(|_| is_looked_at(subject)) else { continue };
-        holds.extend((remediation.settings)(&subject.kind).iter().map(|setting| HoldKey::of(&subject.at, setting)));
-        let limits = limit::of_account(policy, &subject.at.account, Some(remediation.name), now);
-        counters.extend(limits.map(|limit| limit.counter.before(now)));
-    }
-    if holds.is_empty() && counters.is_empty() {
-        return Foreseen::default();
-    }
-    let (id, counters) = (IncidentId::of(finding), Vec::from_iter(counters));
-    let foreseen = tokio::time::timeout(FORESIGHT, responder.ledger.foresee(&id, &holds, &counters, now)).await;
-    foreseen.ok().and_then(Result::ok).unwrap_or_default()
-}
-
-/// Looks at every subject, and says what would be done about it.
-pub async fn plan_for(responder: &Responder, finding: Finding, until: Instant) -> Incident {
-    plan_after(responder, finding, until, SignedDuration::ZERO).await
-}
-
-/// The same, so long after Quell began to wait for a person to decide.
-pub async fn plan_after(responder: &Responder, finding: Finding, until: Instant, waited: SignedDuration) -> Incident {
-    plan_with(responder, finding, &Asked { waited, ..Asked::default() }, until).await
-}
-
-async fn plan_with(responder: &Responder, finding: Finding, asked: &Asked, until: Instant) -> Incident {
-    let started = clock::now();
-    let parts = route(&finding).into_iter().map(|route| part(responder, &finding, route, asked, until));
-    let parts = join_all(parts).await;
-    Incident::new(finding, parts, started)
 }
 
 /// Takes the incident, and goes on as the ledger says. Nothing is written in AWS before this is won.
@@ -269,7 +207,14 @@ async fn in_time<T>(run: &Run, asked: impl Future<Output = Result<T, LedgerError
 
 async fn claimed(responder: &Responder, run: &Run, answer: Result<Claimed, LedgerError>, incident: Incident) -> Ending {
     match answer {
-        Ok(Claimed::Won(record, how)) => go_on(responder, run, *record, how).await,
+        Ok(Claimed::Won(record, how)) => {
+            // What was to be told before is told first; what this state of the finding adds is seen by its next delivery.
+            let comes_again = how == How::Announce && protocol::is_newer(&incident.finding, &record.incident.finding);
+            match go_on(responder, run, *record, how).await {
+                Ending::Tell(story) if comes_again => Ending::Tell(Box::new(Story { comes_again, ..*story })),
+                ending => ending,
+            }
+        }
         Ok(Claimed::Denied(why)) => denied(why),
         Err(error) => unrecorded(incident, &error),
     }
@@ -373,202 +318,4 @@ pub async fn cloud_at(responder: &Responder, at: &Place, of: &Finding, until: In
     let cloud = responder.clouds.at(at, &of.id, until).await?;
     cloud.verify_identity().await?;
     Ok(cloud)
-}
-
-/// One subject's part of the story. Subjects do not wait for each other.
-async fn part(responder: &Responder, finding: &Finding, route: Route<'_>, asked: &Asked, until: Instant) -> Part {
-    let Route { subject, remediation } = route;
-    let policy = match &responder.policy {
-        Ok(policy) => policy,
-        Err(why) => return only_told(Plan::without_steps(subject, None, NoSteps::Refused(why.clone())), None),
-    };
-    let before = policy.rule_for(finding, subject, None);
-    let Some(remediation) = remediation else {
-        let mut part = only_told(told(finding, subject), rule_of(&before));
-        part.decision.notes.extend(guard::last_way_in(policy, &subject.kind));
-        return part;
-    };
-    if let Some(why) = stops_at_telling(&before) {
-        return only_told(Plan::without_steps(subject, None, NoSteps::NotCovered(why)), rule_of(&before));
-    }
-    let looking = look(responder, finding, route, remediation, until);
-    let foreseeing = asked.foreseen.get_or_init(|| foresee(responder, finding));
-    let asking = join(checks(responder, policy, finding, asked, until), foreseeing);
-    let ((cloud, observation), (checks, foreseen)) = join(looking, asking).await;
-    let observation =
-        observation.map(|observed| observed.beside(kept_closed(finding, subject, foreseen.seen.holds.values())));
-    // Tags that could not be read stay unknown: then a rule that asks for them decides nothing, and so nothing is done.
-    let tags = observation.as_ref().ok().map(Observed::tags);
-    let ruling = policy.rule_for(finding, subject, tags.as_ref());
-    if let Some(why) = stops_at_telling(&ruling) {
-        return only_told(Plan::without_steps(subject, None, NoSteps::NotCovered(why)), rule_of(&ruling));
-    }
-    let (mut plan, observation) = planned(responder, finding, route, remediation, observation).await;
-    let observed = observation.as_ref().ok();
-    let principal = cloud.as_ref().and_then(Cloud::caller).and_then(Own::principal_of);
-    let own = &Own { principal, ..responder.own.clone() };
-    let (now, waited) = (clock::now(), asked.waited);
-    let decided = |plan: &Plan| {
-        guard::lowered(&Case { finding, plan, ruling: &ruling, policy, observed, checks, own, now, waited })
-    };
-    let decision = decided(&plan);
-    // Containment waits for no more than what the team wants to be sure of; a person who decides has the time.
-    match cloud {
-        Some(cloud) if is_waited_for(&decision, &ruling) => {
-            blast::complete(&cloud, &mut plan, &asked.balancers, until).await;
-            Part { decision: decided(&plan), plan, results: Vec::new(), ends: None }
-        }
-        Some(_) | None => Part { plan, decision, results: Vec::new(), ends: None },
-    }
-}
-
-fn only_told(plan: Plan, rule: Option<String>) -> Part {
-    Part { plan, decision: Decision::new(Response::Notify, rule), results: Vec::new(), ends: None }
-}
-
-/// Why people are told and nothing is looked at; none where the rule wants more, or depends on tags.
-fn stops_at_telling(ruling: &Ruling) -> Option<String> {
-    match ruling {
-        Ruling::Decided { response: Response::Notify, .. } => Some("the policy wants people told, no more".to_owned()),
-        Ruling::Decided { .. } | Ruling::NeedsTags => None,
-    }
-}
-
-/// Whether all that would stop must be known first: a person decides with it, or the rule has a ceiling. Of what is refused
-/// nobody shall make us ask much.
-fn is_waited_for(decision: &Decision, ruling: &Ruling) -> bool {
-    let has_ceiling = match ruling {
-        Ruling::Decided { terms, .. } => terms.max_blast.is_some(),
-        Ruling::NeedsTags => false,
-    };
-    decision.refused.is_none() && (decision.response < Response::Contain || has_ceiling)
-}
-
-fn rule_of(ruling: &Ruling) -> Option<String> {
-    match ruling {
-        Ruling::Decided { rule, .. } => rule.clone(),
-        Ruling::NeedsTags => None,
-    }
-}
-
-/// Looks at the subject, and beside it asks whose credentials we look with: what another account shows is not believed.
-async fn look(
-    responder: &Responder,
-    finding: &Finding,
-    route: Route<'_>,
-    remediation: &Remediation,
-    until: Instant,
-) -> (Option<Cloud>, Observation) {
-    let subject = route.subject;
-    let cloud = match responder.clouds.at(&subject.at, &finding.id, until).await {
-        Ok(cloud) => cloud,
-        Err(error) => return (None, Err(error)),
-    };
-    let looking = join(cloud.verify_identity(), observe(&cloud, &subject.kind, remediation.view));
-    let observation = match tokio::time::timeout_at(until.into(), looking).await {
-        // Whatever another account says of the resource, above all that it is gone, is not about this one.
-        Ok((identity, observed)) => identity.and(observed),
-        Err(_) => Err(CloudError::out_of_time("observing")),
-    };
-    (Some(cloud), observation)
-}
-
-/// Asks GuardDuty and the kill switch, once for a finding.
-async fn checks<'a>(
-    responder: &Responder,
-    policy: &Policy,
-    finding: &Finding,
-    asked: &'a Asked,
-    until: Instant,
-) -> &'a Checks {
-    let Responder { clouds, kill_switch, .. } = responder;
-    let verify = policy.guards().verify_findings;
-    asked.checks.get_or_init(|| check(clouds, finding, verify, kill_switch.as_deref(), until)).await
-}
-
-/// What other incidents keep closed of groups where the subject is.
-fn kept_closed<'a>(
-    finding: &Finding,
-    subject: &Subject,
-    holds: impl IntoIterator<Item = &'a Hold>,
-) -> BTreeMap<GroupId, KeptClosed> {
-    let id = IncidentId::of(finding);
-    let of_group = |hold: &Hold| match &hold.setting {
-        Setting::IngressRules(rules) if hold.key == HoldKey::of(&subject.at, &hold.setting) => {
-            Some((rules.group.clone(), hold.kept_closed_beside(&id)?))
-        }
-        Setting::IngressRules(_)
-        | Setting::AccessKeyStatus(_)
-        | Setting::InlinePolicy(_)
-        | Setting::InterfaceGroups(_)
-        | Setting::QuarantineGroup(_) => None,
-    };
-    holds.into_iter().filter_map(of_group).collect()
-}
-
-/// The same as it is by now, and of groups that the finding does not name; nothing where the ledger does not answer in time.
-async fn kept_closed_by_now(
-    responder: &Responder,
-    finding: &Finding,
-    subject: &Subject,
-    exposure: &Exposure,
-) -> BTreeMap<GroupId, KeptClosed> {
-    let keys: Vec<HoldKey> = exposure.rules.keys().map(|group| HoldKey::of(&subject.at, &rules_of(group))).collect();
-    let holds = tokio::time::timeout(FORESIGHT, responder.ledger.holds(&keys)).await;
-    let holds = holds.ok().and_then(Result::ok).unwrap_or_default();
-    kept_closed(finding, subject, &holds)
-}
-
-/// Whether others may keep more closed than the ledger was asked about: a port is closed and the plan does not say by whom, or
-/// the finding does not name a group.
-fn may_be_kept_closed(finding: &Finding, exposure: &Exposure, known: &[Setting], plan: &Plan) -> bool {
-    let closes = |port: u16| plan.steps().any(|step| closes_tcp(step.held(), port));
-    match plan.no_steps {
-        None => {
-            finding.ports.iter().any(|local| !closes(local.port))
-                || exposure.rules.keys().any(|group| !known.contains(&rules_of(group)))
-        }
-        Some(NoSteps::NothingToDo(_)) => true,
-        Some(NoSteps::Gone(_) | NoSteps::Refused(_) | NoSteps::NotCovered(_) | NoSteps::NotObserved { .. }) => false,
-    }
-}
-
-/// What would be done about what was seen. Where a port is closed, another finding may have done that since the ledger was asked,
-/// or in a group that the finding does not name: it is asked once more.
-async fn planned(
-    responder: &Responder,
-    finding: &Finding,
-    route: Route<'_>,
-    remediation: &Remediation,
-    observation: Observation,
-) -> (Plan, Observation) {
-    let first = plan(finding, route, remediation, &observation);
-    match observation {
-        Ok(Observed::Exposure(exposure))
-            if may_be_kept_closed(finding, &exposure, &(remediation.settings)(&route.subject.kind), &first) =>
-        {
-            let kept_closed = kept_closed_by_now(responder, finding, route.subject, &exposure).await;
-            let observation = Ok(Observed::Exposure(Exposure { kept_closed, ..exposure }));
-            (plan(finding, route, remediation, &observation), observation)
-        }
-        observation => (first, observation),
-    }
-}
-
-fn plan(finding: &Finding, route: Route<'_>, remediation: &Remediation, observation: &Observation) -> Plan {
-    let subject = route.subject;
-    match observation {
-        Ok(observed) => (remediation.plan)(finding, subject, observed),
-        Err(error) => Plan::without_steps(subject, Some(remediation.name), unseen(error)),
-    }
-}
-
-fn unseen(error: &CloudError) -> NoSteps {
-    let why = error.to_string();
-    match error.kind {
-        Kind::Gone => NoSteps::Gone(why),
-        Kind::Refused => NoSteps::Refused(why),
-        Kind::Transient => NoSteps::NotObserved { why, transient: true },
-        Kind::Exists | Kind::Other => NoSteps::NotObserved { why, transient: false },
-    }
 }

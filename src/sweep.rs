@@ -8,8 +8,9 @@ use crate::ledger::record::{IncidentRecord, Status};
 use crate::ledger::schedule::Due;
 use crate::ledger::{Claimed, LedgerError};
 use crate::plan::NoSteps;
+use crate::planning::{plan_after, plan_for};
 use crate::policy::{Fallback, Response};
-use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, plan_after, plan_for, tell};
+use crate::respond::{Ending, Quiet, Responder, Run, claim, go_on, tell};
 use crate::undo::undo;
 use std::time::{Duration, Instant};
 

@@ -48,7 +48,7 @@ use tokio::task::JoinHandle;
 pub use account::{Account, EXTERNAL_ID, FIXED, just_now};
 pub use call::{Call, rounds, rounds_until};
 pub use difference::{Difference, differences};
-pub use fault::{Breakpoint, Fault, Rule, breakpoint};
+pub use fault::{Breakpoint, Fault, Pause, Rule, breakpoint};
 pub use lambda::{Answer, Lambda, Logs, Usage};
 pub use ledger::{TABLE, ledger_table};
 pub use messages::Message;

@@ -103,7 +103,7 @@ impl Sweep {
             assert_eq!(changes, self.contained, "the same is contained again");
         }
         self.contained = changes;
-        self.originals = self.originals(&finding).await;
+        self.originals = originals(&self.show(&finding).await);
         assert_eq!(self.originals.is_empty(), self.gives_back() && self.work != Work::UndoStep);
         self.undo("without a mishap", &finding).await;
         places
@@ -235,8 +235,7 @@ impl Sweep {
             "undone"
         } else {
             let event = if self.work == Work::More { &order } else { &event };
-            self.look_after(event, &finding).await;
-            let originals = self.originals(&finding).await;
+            let originals = originals(&self.look_after(event, &finding).await);
             let all = mishap != Mishap::Denied || originals.len() == self.originals.len();
             assert!(!all || originals == self.originals, "{what}: {originals:?} {:?}", self.originals);
             assert!(
@@ -283,47 +282,31 @@ impl Sweep {
     }
 
     /// The sweep's next ticks, Lambda's second delivery where the first left no trace, and whoever approved it and reads that
-    /// it still waits.
-    async fn look_after(&self, event: &Value, finding: &str) {
+    /// it still waits: what the ledger has in the end.
+    async fn look_after(&self, event: &Value, finding: &str) -> Value {
         let base = self.work.later();
         self.quell.tick(base + 60).await.ok();
-        if self.work == Work::More || !self.is_settled(finding).await {
+        let mut shown = self.show(finding).await;
+        if self.work == Work::More || !is_settled(&shown) {
             self.quell.handle(event.clone(), base + 120).await.ok();
+            shown = self.show(finding).await;
         }
         for later in [200, 600, 2_000] {
-            if self.is_settled(finding).await {
+            if is_settled(&shown) {
                 break;
             }
             self.quell.tick(base + later).await.ok();
+            shown = self.show(finding).await;
         }
-        if self.work == Work::Approve && self.status(finding).await == "waiting" {
+        if self.work == Work::Approve && status(&shown) == "waiting" {
             self.quell.handle(self.order_of(event, finding), base + 2_100).await.ok();
+            shown = self.show(finding).await;
         }
+        shown
     }
 
-    /// Whether the incident is held, or over, and nobody is at it.
-    async fn is_settled(&self, finding: &str) -> bool {
-        ["held", "closed"].contains(&self.status(finding).await.as_str())
-    }
-
-    async fn status(&self, finding: &str) -> String {
-        let shown = self.order("show", finding, self.work.later() + 150).await;
-        shown.pointer("/ok/incident/status").and_then(Value::as_str).unwrap_or_default().to_owned()
-    }
-
-    /// The settings that the incident holds, and what they were before.
-    async fn originals(&self, finding: &str) -> Vec<String> {
-        let shown = self.order("show", finding, self.work.later() + 2_500).await;
-        let holds = shown["ok"]["holds"].as_array().into_iter().flatten().map(|hold| {
-            let mut original = hold["original"].clone();
-            for rule in original.get_mut("rules").and_then(Value::as_array_mut).into_iter().flatten() {
-                rule.as_object_mut().and_then(|rule| rule.remove("id"));
-            }
-            format!("{} was {original}", hold["setting"])
-        });
-        let mut holds: Vec<String> = holds.collect();
-        holds.sort_unstable();
-        holds
+    async fn show(&self, finding: &str) -> Value {
+        self.order("show", finding, self.work.later() + 150).await
     }
 
     /// Whether all is contained. If not, AWS or a guard did not allow it, and the last message says so.
@@ -408,6 +391,29 @@ impl Sweep {
             assert_eq!(self.quell.cloud.main().rules().await, self.rules, "{what}: {}", self.quell.email());
         }
     }
+}
+
+/// Whether the incident that was shown is held, or over, and nobody is at it.
+fn is_settled(shown: &Value) -> bool {
+    ["held", "closed"].contains(&status(shown))
+}
+
+fn status(shown: &Value) -> &str {
+    shown.pointer("/ok/incident/status").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The settings that the incident holds, and what they were before.
+fn originals(shown: &Value) -> Vec<String> {
+    let holds = shown["ok"]["holds"].as_array().into_iter().flatten().map(|hold| {
+        let mut original = hold["original"].clone();
+        for rule in original.get_mut("rules").and_then(Value::as_array_mut).into_iter().flatten() {
+            rule.as_object_mut().and_then(|rule| rule.remove("id"));
+        }
+        format!("{} was {original}", hold["setting"])
+    });
+    let mut holds: Vec<String> = holds.collect();
+    holds.sort_unstable();
+    holds
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! People hear what is new, and hear it once.
 
-use crate::cloud::{Fault, Refusal, Rule, breakpoint};
+use crate::cloud::{Fault, Refusal, Rule};
 use crate::looking_after::{GROUP, HOUR, KEY, KEY_ID, refuse, rule, without_the_instance};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
@@ -137,10 +137,7 @@ async fn an_update_that_finds_what_nobody_was_told_of_is_contained_and_told_with
     for (policy, end) in [(CONTAIN, "contained"), (contains, "partial")] {
         let quell = Rehearsal::of(policy).await;
         let whole = but("attack_sequence", &[GROUP]);
-        let (pause, reached) = breakpoint();
-        quell.cloud.inject(Rule::on("Publish", Fault::PauseBefore(pause)));
-        assert!(quell.handle_until(without_the_instance(&quell, &whole), 0, reached).await);
-        quell.cloud.heal();
+        quell.killed_at("Publish", Fault::PauseBefore, without_the_instance(&quell, &whole), 0).await;
         assert_eq!(quell.told(), [""; 0]);
         let ended = quell.handle(quell.event(&newer(&whole)), 120).await;
         assert_eq!(verdict(&ended), end, "{}", quell.email());

@@ -91,11 +91,8 @@ async fn what_an_undo_that_died_has_left_goes_with_the_last_one() {
         quell.cloud.settle();
         assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 60).await), "contained");
         quell.cloud.settle();
-        let (pause, reached) = breakpoint();
-        quell.cloud.inject(Rule::on("RevokeSecurityGroupIngress", Fault::PauseBefore(pause)));
         let undo = json!({ "quell": { "command": "undo", "incident": quell.incident(ID), "by": "olga" } });
-        assert!(quell.handle_until(undo, 120, reached).await);
-        quell.cloud.heal();
+        quell.killed_at("RevokeSecurityGroupIngress", Fault::PauseBefore, undo, 120).await;
         quell.cloud.settle();
         assert_eq!(open(&quell).await, [(20, 21), (20, 24), (23, 24), (26, 30)]);
         for (id, later) in [(order[0], 300), (order[1], 400), (order[0], 500)] {
@@ -113,10 +110,9 @@ async fn what_another_left_open_for_a_run_that_died_goes_with_the_last_undo() {
     let before = quell.cloud.world().await;
     assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "contained");
     quell.cloud.settle();
-    let (pause, reached) = breakpoint();
-    quell.cloud.inject(Rule::on("AuthorizeSecurityGroupIngress", Fault::PauseBefore(pause)));
-    assert!(quell.handle_until(quell.event(&probe_of("25", OTHER_ID)), 60, reached).await);
-    quell.cloud.heal();
+    quell
+        .killed_at("AuthorizeSecurityGroupIngress", Fault::PauseBefore, quell.event(&probe_of("25", OTHER_ID)), 60)
+        .await;
     for (id, later) in [(ID, 400), (OTHER_ID, 500)] {
         quell.order_about("undo", id, later).await;
         quell.cloud.settle();
@@ -124,20 +120,26 @@ async fn what_another_left_open_for_a_run_that_died_goes_with_the_last_undo() {
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
 }
 
+/// Contains the first finding between the second one's question to the ledger and its look at the rules: what becomes of both.
+async fn first_while_second_looks(quell: &Rehearsal, second: Value) -> (Result<Value, String>, Result<Value, String>) {
+    let (pause, mut looks) = breakpoint();
+    quell.cloud.inject(Rule::on("ec2:DescribeSecurityGroupRules", Fault::PauseBefore(pause)).nth(1));
+    let first = quell.event(&probe_of("22", ID));
+    let (second, first) = tokio::join!(quell.handle(second, 0), async {
+        looks.reached().await;
+        let first = quell.handle(first, 0).await;
+        looks.resume();
+        first
+    });
+    (first, second)
+}
+
 /// The second finding asks the ledger before the first is in it, and AWS after the first has closed the port.
 #[tokio::test]
 async fn a_port_that_another_closes_while_a_finding_looks_is_kept_closed_too() {
     let quell = Rehearsal::of(CONTAIN).await;
     let before = quell.cloud.world().await;
-    let (pause, mut looks) = breakpoint();
-    quell.cloud.inject(Rule::on("ec2:DescribeSecurityGroupRules", Fault::PauseBefore(pause)).nth(1));
-    let (one, other) = (quell.event(&probe_of("22", ID)), quell.event(&probe_of("22", OTHER_ID)));
-    let (second, first) = tokio::join!(quell.handle(other, 0), async {
-        looks.reached().await;
-        let first = quell.handle(one, 0).await;
-        looks.resume();
-        first
-    });
+    let (first, second) = first_while_second_looks(&quell, quell.event(&probe_of("22", OTHER_ID))).await;
     assert_eq!((verdict(&first), verdict(&second)), ("contained", "contained"), "{}", quell.email());
     quell.cloud.settle();
     quell.order_about("undo", ID, 100).await;
@@ -151,16 +153,8 @@ async fn a_port_that_another_closes_while_a_finding_looks_is_kept_closed_too() {
 async fn of_two_ports_the_one_that_another_closes_meanwhile_is_kept_closed_too() {
     let quell = Rehearsal::of(CONTAIN).await;
     let before = quell.cloud.world().await;
-    let (pause, mut looks) = breakpoint();
-    quell.cloud.inject(Rule::on("ec2:DescribeSecurityGroupRules", Fault::PauseBefore(pause)).nth(1));
     let both = two_ports(&quell);
-    let one = quell.event(&probe_of("22", ID));
-    let (second, first) = tokio::join!(quell.handle(both.clone(), 0), async {
-        looks.reached().await;
-        let first = quell.handle(one, 0).await;
-        looks.resume();
-        first
-    });
+    let (first, second) = first_while_second_looks(&quell, both.clone()).await;
     assert_eq!(verdict(&first), "contained", "{}", quell.email());
     // A rehearsal has less time than the function: there it waits, here it comes again, as Lambda brings it.
     if second.is_err() {
@@ -195,11 +189,8 @@ async fn who_keeps_a_port_is_said_also_by_an_undo_that_finds_all_done() {
     quell.cloud.settle();
     assert_eq!(verdict(&quell.handle(quell.event(&probe_of("22", ID)), 60).await), "contained");
     quell.cloud.settle();
-    let (pause, reached) = breakpoint();
-    quell.cloud.inject(Rule::on("RevokeSecurityGroupIngress", Fault::PauseAfter(pause)));
     let undo = json!({ "quell": { "command": "undo", "incident": quell.incident(OTHER_ID), "by": "olga" } });
-    assert!(quell.handle_until(undo, 120, reached).await);
-    quell.cloud.heal();
+    quell.killed_at("RevokeSecurityGroupIngress", Fault::PauseAfter, undo, 120).await;
     quell.cloud.settle();
     assert_eq!(open(&quell).await, [(20, 21), (23, 30)]);
     quell.cloud.forget_calls();
@@ -272,10 +263,7 @@ async fn what_is_closed_already_stops_nothing_more() {
 #[tokio::test]
 async fn a_group_that_is_gone_when_a_run_goes_on_is_told_as_gone() {
     let quell = Rehearsal::of(CONTAIN).await;
-    let (pause, reached) = breakpoint();
-    quell.cloud.inject(Rule::on("RevokeSecurityGroupIngress", Fault::PauseBefore(pause)));
-    assert!(quell.handle_until(quell.event(&read("port_probe")), 0, reached).await);
-    quell.cloud.heal();
+    quell.killed_at("RevokeSecurityGroupIngress", Fault::PauseBefore, quell.event(&read("port_probe")), 0).await;
     let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
     let (interface, other) = (quell.account.real("eni-0b1b2c3d4e5f60001"), quell.account.real("sg-0c1b2c3d4e5f60030"));
     let moved = [("NetworkInterfaceId", interface), ("SecurityGroupId.1", other)];
@@ -335,10 +323,7 @@ async fn a_rule_that_somebody_made_and_called_something_else_is_not_closed_by_an
 #[tokio::test]
 async fn what_goes_on_opens_nothing_that_a_person_closed_meanwhile() {
     let quell = Rehearsal::of(CONTAIN).await;
-    let (pause, reached) = breakpoint();
-    quell.cloud.inject(Rule::on("RevokeSecurityGroupIngress", Fault::PauseAfter(pause)));
-    assert!(quell.handle_until(quell.event(&probe_of("22", ID)), 0, reached).await);
-    quell.cloud.heal();
+    quell.killed_at("RevokeSecurityGroupIngress", Fault::PauseAfter, quell.event(&probe_of("22", ID)), 0).await;
     assert_eq!(open(&quell).await, [(20, 21), (23, 30)]);
     let world =
         [("IpPermissions.1.IpRanges.1.CidrIp", "0.0.0.0/0"), ("IpPermissions.1.IpRanges.1.Description", "old tools")];

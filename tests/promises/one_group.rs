@@ -69,10 +69,7 @@ async fn two_ports_of_one_rule_that_are_probed_at_once_are_both_closed() {
 async fn what_crashed_is_gone_on_with_and_opens_no_port_that_another_closed_meanwhile() {
     let quell = Rehearsal::of(CONTAIN).await;
     let before = quell.cloud.world().await;
-    let (pause, reached) = breakpoint();
-    quell.cloud.inject(Rule::on("RevokeSecurityGroupIngress", Fault::PauseAfter(pause)));
-    assert!(quell.handle_until(quell.event(&probe_of("22", ID)), 0, reached).await);
-    quell.cloud.heal();
+    quell.killed_at("RevokeSecurityGroupIngress", Fault::PauseAfter, quell.event(&probe_of("22", ID)), 0).await;
     assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 5).await), "contained");
     assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)]);
     quell.cloud.forget_calls();
@@ -92,10 +89,7 @@ async fn what_crashed_is_gone_on_with_and_opens_no_port_that_another_closed_mean
 async fn what_crashed_before_it_closed_a_port_opens_none_that_another_closed_meanwhile() {
     let quell = Rehearsal::of(CONTAIN).await;
     let before = quell.cloud.world().await;
-    let (pause, reached) = breakpoint();
-    quell.cloud.inject(Rule::on("AuthorizeSecurityGroupIngress", Fault::PauseBefore(pause)));
-    assert!(quell.handle_until(quell.event(&probe_of("22", ID)), 0, reached).await);
-    quell.cloud.heal();
+    quell.killed_at("AuthorizeSecurityGroupIngress", Fault::PauseBefore, quell.event(&probe_of("22", ID)), 0).await;
     // By now nobody waits for the first.
     assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 65).await), "contained");
     let both = vec![(20, 21), (23, 24), (26, 30)];
@@ -323,10 +317,7 @@ async fn a_rule_that_somebody_put_back_is_closed_by_the_next_finding_and_comes_b
 async fn what_crashed_before_it_closed_a_port_is_given_back_before_it_was_gone_on_with() {
     let quell = Rehearsal::of(CONTAIN).await;
     let before = quell.cloud.world().await;
-    let (pause, reached) = breakpoint();
-    quell.cloud.inject(Rule::on("AuthorizeSecurityGroupIngress", Fault::PauseBefore(pause)));
-    assert!(quell.handle_until(quell.event(&probe_of("22", ID)), 0, reached).await);
-    quell.cloud.heal();
+    quell.killed_at("AuthorizeSecurityGroupIngress", Fault::PauseBefore, quell.event(&probe_of("22", ID)), 0).await;
     assert_eq!(verdict(&quell.handle(quell.event(&probe_of("25", OTHER_ID)), 65).await), "contained");
     for (id, later) in [(ID, 80), (OTHER_ID, 100)] {
         assert_eq!(quell.order_about("undo", id, later).await["ok"]["verdict"], "released", "{}", quell.email());

@@ -13,8 +13,10 @@
 
 mod shapes;
 
+use crate::looking_after::{KEY, KEY_ID};
 use crate::rehearsal::Rehearsal;
-use crate::stage::CONTAIN;
+use crate::stage::{self, CONTAIN};
+use crate::story::newer;
 use jiff::Timestamp;
 use quell::ledger::hold::{GiveBack, Hold, Release};
 use quell::ledger::protocol::{Done, LetGo, begin_undo, finish_undo};
@@ -128,6 +130,25 @@ async fn what_any_release_contained_is_given_back_to_the_account() {
 
         let undone = quell.order(json!({ "command": "undo", "incident": id }), 0).await;
         assert_eq!(undone["ok"]["verdict"], "released", "{schema}: {undone}");
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{schema}");
+    }
+}
+
+/// After a no that any release took down, a newer state of the finding contains nothing without a person.
+#[tokio::test]
+async fn a_no_of_any_release_is_still_a_no() {
+    for schema in 1..=SCHEMA {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let before = quell.cloud.world().await;
+        let text = std::fs::read_to_string(directory().join(format!("{schema}-incident-rejected.json"))).unwrap();
+        let mut rejected: Json = serde_json::from_str(&quell.account.localise(&text)).unwrap();
+        rejected["id"] = json!(quell.incident(KEY_ID));
+        (rejected["told"], rejected["due"]) = (json!("2026-11-05T14:00:02Z"), Json::Null);
+        rejected["incident"]["finding"]["id"] = json!(KEY_ID);
+        let key = format!("incident/{}", quell.incident(KEY_ID));
+        quell.cloud.put_in_ledger(&key, &rejected, None).await;
+        quell.handle(quell.event(&newer(&stage::read(KEY))), 60).await.unwrap();
+        assert_eq!(quell.verdicts(), ["WAITING FOR APPROVAL"], "{schema}: {}", quell.email());
         assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{schema}");
     }
 }

@@ -4,7 +4,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
 
-use crate::cloud::{Account, Breakpoint, Call, Cloud, EXTERNAL_ID, Message, REGION, TABLE, differences};
+use crate::cloud::{
+    Account, Breakpoint, Call, Cloud, EXTERNAL_ID, Fault, Message, Pause, REGION, Rule, TABLE, breakpoint, differences,
+};
 use crate::stage::know;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_iam::config::Credentials;
@@ -114,6 +116,14 @@ impl Rehearsal {
             _ = handled => false,
             () = breakpoint.reached() => true,
         }
+    }
+
+    /// A new process handles an event and is killed at a call: before AWS hears it, or before anybody hears AWS's answer.
+    pub async fn killed_at(&self, call: &str, when: fn(Pause) -> Fault, event: Value, later: i64) {
+        let (pause, reached) = breakpoint();
+        self.cloud.inject(Rule::on(call, when(pause)));
+        assert!(self.handle_until(event, later, reached).await, "it comes to {call}: {:?}", self.told());
+        self.cloud.heal();
     }
 
     /// Delivers an event now.

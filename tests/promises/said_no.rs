@@ -1,6 +1,6 @@
 //! A person said no: to that plan for good, and to no other.
 
-use crate::cloud::Refusal;
+use crate::cloud::{Fault, Refusal};
 use crate::crash::scene::group_with_rules;
 use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, refuse, rule, without_the_instance};
 use crate::one_group::probe_of;
@@ -8,7 +8,7 @@ use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, know, read};
 use crate::story::{but, newer};
 use crate::taking_back::verdict;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const WAITS: &str = "\nAPPROVE OR REJECT\n";
 
@@ -58,6 +58,23 @@ async fn what_a_finding_names_after_a_no_is_asked() {
         quell.order_about("undo", GROUP_ID, 2 * HOUR + 120).await;
         assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
     }
+}
+
+/// The run that took the no down died before it told anybody: what the finding names meanwhile is asked about all the same.
+#[tokio::test]
+async fn what_a_finding_names_before_a_no_was_told_is_asked() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    let first = quell.handle(without_the_instance(&quell, &whole), 0).await;
+    assert_eq!(verdict(&first), "waiting-for-approval", "{}", quell.email());
+    let no = json!({ "quell": { "command": "reject", "incident": quell.incident(GROUP_ID), "by": "olga" } });
+    quell.killed_at("sns:Publish", Fault::PauseBefore, no, 10).await;
+    let event = quell.event(&newer(&whole));
+    let told = quell.handle(event.clone(), 200).await;
+    assert_eq!(quell.verdicts().last().unwrap(), "REJECTED", "{}", quell.email());
+    assert!(told.is_err(), "Lambda delivers it again: {told:?}");
+    assert_eq!(verdict(&quell.handle(event, 260).await), "waiting-for-approval", "{}", quell.email());
+    assert!(quell.email().contains(WAITS), "{}", quell.email());
 }
 
 /// That it goes on is told of the finding as it is by now.

@@ -1,7 +1,7 @@
 //! Whatever was contained can be taken back, and then all is as it was.
 
 use crate::attacker::{Attacker, quarantine_groups};
-use crate::cloud::{Call, Fault, Refusal, Rule, breakpoint};
+use crate::cloud::{Call, Fault, Refusal, Rule};
 use crate::crash::scene::{self, Scene};
 use crate::one_group::SEVERAL_SECONDS;
 use crate::rehearsal::{Rehearsal, incident_in};
@@ -258,11 +258,8 @@ async fn an_undo_that_cannot_tell_whose_group_an_interface_is_in_lets_nothing_go
     let quell = Rehearsal::of(CONTAIN).await;
     let before = quell.cloud.world().await;
     // Killed before it wrote down which group it made.
-    let (pause, reached) = breakpoint();
-    quell.cloud.inject(Rule::on("ModifyNetworkInterfaceAttribute", Fault::PauseAfter(pause)));
     let event = quell.event(&read("instance_mines_bitcoin"));
-    assert!(quell.handle_until(event, 0, reached).await);
-    quell.cloud.heal();
+    quell.killed_at("ModifyNetworkInterfaceAttribute", Fault::PauseAfter, event, 0).await;
     quell.cloud.inject(Rule::on("DescribeSecurityGroups", Fault::Refuse(Refusal::Denied)));
     let undone = quell.order_about("undo", "c218f816f3732196b9d69ecfe8a0f3e8", 400).await;
     assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");

@@ -368,10 +368,7 @@ async fn that_the_ledger_cannot_be_asked_is_told_until_it_is_heard() {
 async fn a_ledger_that_takes_no_writes_is_told_once_an_hour_and_not_for_each_incident() {
     let quell = Rehearsal::of(CONTAIN).await;
     for event in [KEY, INSTANCE] {
-        let (pause, reached) = breakpoint();
-        quell.cloud.inject(Rule::on("dynamodb:TransactWriteItems", Fault::PauseAfter(pause)));
-        assert!(quell.handle_until(quell.event(&read(event)), 0, reached).await);
-        quell.cloud.heal();
+        quell.killed_at("dynamodb:TransactWriteItems", Fault::PauseAfter, quell.event(&read(event)), 0).await;
     }
     let before = quell.cloud.world().await;
     quell.cloud.forget_calls();
@@ -394,10 +391,7 @@ async fn a_ledger_that_takes_no_writes_is_told_once_an_hour_and_not_for_each_inc
 #[tokio::test]
 async fn an_account_that_hangs_is_not_taken_for_the_ledger() {
     let quell = Rehearsal::of(CONTAIN).await;
-    let (pause, reached) = breakpoint();
-    quell.cloud.inject(Rule::on("dynamodb:TransactWriteItems", Fault::PauseAfter(pause)));
-    assert!(quell.handle_until(quell.event(&read(INSTANCE)), 0, reached).await);
-    quell.cloud.heal();
+    quell.killed_at("dynamodb:TransactWriteItems", Fault::PauseAfter, quell.event(&read(INSTANCE)), 0).await;
     quell.cloud.forget_calls();
     quell.cloud.inject(Rule::on("ec2:*", Fault::Delay(Duration::from_mins(2))));
     quell.tick(60).await.ok();

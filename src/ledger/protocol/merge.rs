@@ -368,7 +368,8 @@ pub fn unsure<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a str> 
 }
 
 /// GuardDuty sends a finding again with a later time and a higher count; one that overtook another has neither.
-pub(super) fn is_newer(new: &Finding, known: &Finding) -> bool {
+#[must_use]
+pub fn is_newer(new: &Finding, known: &Finding) -> bool {
     new.updated > known.updated || (new.updated == known.updated && new.count > known.count)
 }
 

@@ -177,3 +177,19 @@ pub(super) fn after_a_no(now: &Part) -> Part {
 pub(super) fn has_a_no(part: &Part) -> bool {
     part.decision.lowered.iter().any(|why| [SAID_NO, SAID_NO_BEFORE].contains(&why.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::schema::SCHEMA;
+
+    /// A no is known by the words that it was taken down in.
+    #[test]
+    fn a_no_of_any_release_is_known_for_one() {
+        for schema in 1..=SCHEMA {
+            let path = format!("{}/tests/records/{schema}-incident-rejected.json", env!("CARGO_MANIFEST_DIR"));
+            let record: IncidentRecord = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+            assert!(record.incident.parts.iter().all(|part| is_rejected(part) && has_a_no(part)), "{schema}");
+        }
+    }
+}
