@@ -68,6 +68,17 @@ impl Ending {
     pub fn come_again(why: impl fmt::Display) -> Self {
         Self::ComeAgain { why: why.to_string(), until: None }
     }
+
+    /// Where something is told, its event is to be delivered once more after that, if this or anything before says so.
+    fn and_comes_again(self, comes_again: bool) -> Self {
+        match self {
+            Self::Tell(mut story) => {
+                story.comes_again |= comes_again;
+                Self::Tell(story)
+            }
+            quiet @ (Self::Quiet(_) | Self::ComeAgain { .. }) => quiet,
+        }
+    }
 }
 
 /// What people are told, and the record of it; none where the ledger could not be written.
@@ -133,11 +144,7 @@ async fn once(responder: &Responder, finding: Finding, run: &Run) -> Ending {
     let ending = claim(responder, run, incident, Occasion::Delivery, seen).await;
     match ending {
         Ending::Quiet(Quiet::Kept) => why.or(unseen).map_or(ending, Ending::come_again),
-        Ending::Tell(story) => {
-            let comes_again = story.comes_again || why.is_some();
-            Ending::Tell(Box::new(Story { comes_again, ..*story }))
-        }
-        Ending::Quiet(_) | Ending::ComeAgain { .. } => ending,
+        Ending::Tell(_) | Ending::Quiet(_) | Ending::ComeAgain { .. } => ending.and_comes_again(why.is_some()),
     }
 }
 
@@ -210,10 +217,7 @@ async fn claimed(responder: &Responder, run: &Run, answer: Result<Claimed, Ledge
         Ok(Claimed::Won(record, how)) => {
             // What was to be told before is told first; what this state of the finding adds is seen by its next delivery.
             let comes_again = how == How::Announce && protocol::is_newer(&incident.finding, &record.incident.finding);
-            match go_on(responder, run, *record, how).await {
-                Ending::Tell(story) if comes_again => Ending::Tell(Box::new(Story { comes_again, ..*story })),
-                ending => ending,
-            }
+            go_on(responder, run, *record, how).await.and_comes_again(comes_again)
         }
         Ok(Claimed::Denied(why)) => denied(why),
         Err(error) => unrecorded(incident, &error),
