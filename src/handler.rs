@@ -16,7 +16,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::notify::{self, sns};
 use crate::operator::wire::Order;
 use crate::request::{self, Request};
-use crate::respond::{Ending, Quiet, Responder, Run, Story, respond};
+use crate::respond::{ENOUGH, Ending, Quiet, Responder, Run, Story, respond};
 use crate::sweep;
 use aws_config::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
@@ -107,22 +107,34 @@ impl Handler {
 
     async fn finding(&self, finding: Finding, invocation: &Invocation) -> Result<Value, HandlerError> {
         let id = finding.id.clone();
-        let ending = respond(&self.responder, finding, &run(invocation, Who::Policy)).await;
-        match ending {
-            Ending::Tell(story) => {
-                let comes_again = story.comes_again;
-                let incident = self.tell(*story, invocation).await?;
-                self.linger(&incident, invocation).await;
-                if comes_again {
-                    return Err(HandlerError::TryAgain);
+        let mut told: Option<Incident> = None;
+        // Where people were told something else first, or what it adds could not be seen, it is responded to once more.
+        loop {
+            let is_second = told.is_some();
+            let ending = Box::pin(respond(&self.responder, finding.clone(), &run(invocation, Who::Policy))).await;
+            let (incident, comes_again) = match ending {
+                Ending::Tell(story) => {
+                    let comes_again = story.comes_again;
+                    (self.tell(*story, invocation).await?, comes_again)
                 }
-                Ok(json!({ "finding": id, "verdict": incident.verdict().token() }))
+                Ending::Quiet(why) => {
+                    info!(finding = %id, ?why, "nothing to tell");
+                    let Some(incident) = told else {
+                        return Ok(json!({ "finding": id, "quiet": format!("{why:?}").to_lowercase() }));
+                    };
+                    (incident, false)
+                }
+                Ending::ComeAgain { why, .. } => return Err(HandlerError::ComeAgain(why)),
+            };
+            if comes_again && !is_second && Instant::now() + ENOUGH + TELLING < invocation.deadline {
+                told = Some(incident);
+                continue;
             }
-            Ending::Quiet(why) => {
-                info!(finding = %id, ?why, "nothing to tell");
-                Ok(json!({ "finding": id, "quiet": format!("{why:?}").to_lowercase() }))
+            self.linger(&incident, invocation).await;
+            if comes_again {
+                return Err(HandlerError::TryAgain);
             }
-            Ending::ComeAgain { why, .. } => Err(HandlerError::ComeAgain(why)),
+            return Ok(json!({ "finding": id, "verdict": incident.verdict().token() }));
         }
     }
 

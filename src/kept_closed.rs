@@ -32,17 +32,16 @@ pub fn known<'a>(
     holds.into_iter().filter_map(of_group).collect()
 }
 
-/// The same as it is by now, and of groups that the finding does not name; nothing where the ledger does not answer in time.
+/// The same as it is by now, and of groups that the finding does not name; none where the ledger does not answer in time.
 pub async fn by_now(
     responder: &Responder,
     finding: &Finding,
     subject: &Subject,
     exposure: &Exposure,
-) -> BTreeMap<GroupId, KeptClosed> {
+) -> Option<BTreeMap<GroupId, KeptClosed>> {
     let keys: Vec<HoldKey> = exposure.rules.keys().map(|group| HoldKey::of(&subject.at, &rules_of(group))).collect();
-    let holds = tokio::time::timeout(FORESIGHT, responder.ledger.holds(&keys)).await;
-    let holds = holds.ok().and_then(Result::ok).unwrap_or_default();
-    known(finding, subject, &holds)
+    let holds = tokio::time::timeout(FORESIGHT, responder.ledger.holds(&keys)).await.ok()?.ok()?;
+    Some(known(finding, subject, &holds))
 }
 
 /// Whether others may keep more closed than the ledger was asked about: a port is closed and the plan does not say by whom, or

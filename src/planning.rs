@@ -208,7 +208,8 @@ async fn planned(
         Ok(Observed::Exposure(exposure))
             if kept_closed::may_be_more(finding, &exposure, &(remediation.settings)(&route.subject.kind), &first) =>
         {
-            let kept_closed = kept_closed::by_now(responder, finding, route.subject, &exposure).await;
+            let by_now = kept_closed::by_now(responder, finding, route.subject, &exposure).await;
+            let kept_closed = by_now.unwrap_or(exposure.kept_closed);
             let observation = Ok(Observed::Exposure(Exposure { kept_closed, ..exposure }));
             (plan(finding, route, remediation, &observation), observation)
         }

@@ -29,8 +29,8 @@ const WAITS: usize = 2;
 /// How long a finding waits here for a setting to settle; what takes longer comes again.
 const SETTLES: Duration = hold::SETTLES.unsigned_abs();
 
-/// What must be left after that, to contain.
-const ENOUGH: Duration = Duration::from_secs(5);
+/// What must be left, to contain.
+pub const ENOUGH: Duration = Duration::from_secs(5);
 
 /// What a finding is answered with.
 #[derive(Debug)]
@@ -198,7 +198,8 @@ pub async fn claim(
 async fn with_others(responder: &Responder, run: &Run, ending: Ending, counter: &CounterKey) -> Ending {
     let Ending::Tell(mut story) = ending else { return ending };
     // What else there is to say of a finding, the shared message does not.
-    if story.record.as_ref().is_some_and(IncidentRecord::only_waits) && !story.is_known {
+    let may_be_known = story.is_known || story.incident.beside.repeated;
+    if story.record.as_ref().is_some_and(IncidentRecord::only_waits) && !may_be_known {
         let asked = in_time(run, responder.ledger.is_first_beyond(counter, clock::now())).await;
         // In doubt it is told at once.
         story.is_one_of_many = asked.is_ok_and(|is_first| !is_first);
@@ -215,8 +216,8 @@ async fn in_time<T>(run: &Run, asked: impl Future<Output = Result<T, LedgerError
 async fn claimed(responder: &Responder, run: &Run, answer: Result<Claimed, LedgerError>, incident: Incident) -> Ending {
     match answer {
         Ok(Claimed::Won(record, how)) => {
-            // What was to be told before is told first; what this state of the finding adds is seen by its next delivery.
-            let comes_again = how == How::Announce && protocol::is_newer(&incident.finding, &record.incident.finding);
+            // What the record does not take for seen may add something: what was to be told before is told first, say.
+            let comes_again = protocol::is_newer(&incident.finding, &record.incident.finding);
             go_on(responder, run, *record, how).await.and_comes_again(comes_again)
         }
         Ok(Claimed::Denied(why)) => denied(why),

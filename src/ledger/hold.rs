@@ -5,8 +5,10 @@
 //! settings in one: what is wanted is what the rules were without all that is closed of them ([`crate::holes`]).
 
 mod found;
+mod group;
 
 pub use found::{GiveBack, again};
+pub use group::{both, closes_more, closes_tcp};
 
 use super::key::{HoldKey, IncidentId, Placed};
 use super::record::Lease;
@@ -14,18 +16,14 @@ use super::schema::Schema;
 use crate::change::{Change, Rule, Value};
 use crate::holes::Holes;
 use crate::id::{GroupId, Place, VpcId};
-use crate::observed::KeptClosed;
 use crate::setting::Setting;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// So long after a setting was given back nobody joins its hold: AWS may still show what it was before, and that would be
 /// taken for the original value.
 pub const SETTLES: SignedDuration = SignedDuration::from_secs(10);
-
-/// How soon to plan again on what another incident has just changed.
-const PLAN_AGAIN: SignedDuration = SignedDuration::from_secs(3);
 
 /// So long at the most a plan waits for a run that may have crashed: Lambda brings a finding for the last time three minutes
 /// after the first.
@@ -165,41 +163,6 @@ impl Hold {
         self
     }
 
-    /// When to plan again, where the plan was made on a rule that another incident is replacing: what that puts in its place
-    /// could open what this one closes. Where that is there already, the plan was made on it.
-    fn in_the_way_of(&self, new: &Holder, planned: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let holes = new.holes();
-        let known = self.holders.iter().find(|holder| holder.incident == new.incident);
-        if known.is_some_and(|known| holes.is_within(&known.holes())) {
-            return None;
-        }
-        let others = self.holders.iter().filter(|other| other.incident != new.incident && other.is_busy(planned));
-        let clashes = others.filter(|other| other.holes() != holes && other.replaces_what(new));
-        let until = clashes.filter_map(|other| other.busy).max()?;
-        // Who is at it still may be done sooner than that.
-        let soon = now.saturating_add(PLAN_AGAIN).unwrap_or(Timestamp::MAX);
-        Some(if until <= settled(now) { until.max(now) } else { soon })
-    }
-
-    /// Of the rules that a plan was made on those that are not among the `known`.
-    fn unknown(&self, new: &Holder, known: &BTreeSet<Rule>) -> BTreeSet<Rule> {
-        let Setting::IngressRules(_) = &self.setting else { return BTreeSet::new() };
-        rules(&new.from).into_iter().flatten().filter(|rule| !known.contains(rule)).cloned().collect()
-    }
-
-    /// All rules that may be there of the holders' doing, or that were there before.
-    fn concerned(&self) -> BTreeSet<Rule> {
-        self.spoken_of().into_iter().chain(self.made.iter().cloned()).collect()
-    }
-
-    /// All rules that the original or a holder speaks of, or that are wanted, or would be without one of the holders.
-    fn spoken_of(&self) -> BTreeSet<Rule> {
-        let ends = self.holders.iter().flat_map(|holder| [holder.from.clone(), holder.to.clone()]);
-        let without = self.holders.iter().map(|one| self.wanted_by(&|other| other.incident != one.incident));
-        let all = ends.chain(without).chain([self.original.clone(), self.wanted()]);
-        all.flat_map(|value| rules(&value).cloned().unwrap_or_default()).collect()
-    }
-
     /// What the setting must be while its holders hold it.
     #[must_use]
     pub fn wanted(&self) -> Value {
@@ -237,64 +200,8 @@ impl Hold {
         };
         let holes = own.holes();
         let open: BTreeSet<Rule> = self.concerned().into_iter().filter(|rule| holes.is_open_in(rule)).collect();
-        let to = within(&wanted, &open);
+        let to = group::within(&wanted, &open);
         Some(Change { setting, from: Value::Rules(open), to: Value::Rules(to) })
-    }
-
-    /// What of a change that an incident planned is to be made, by what the hold was before it joined: others close more of
-    /// the same rules, and what they had left open of one may be what this one closes.
-    #[must_use]
-    pub fn made_of(&self, change: &Change, before: Option<&Self>) -> Change {
-        let (Setting::IngressRules(_), Value::Rules(from)) = (&self.setting, &change.from) else {
-            return change.clone();
-        };
-        let wanted = self.wanted();
-        let Some(wanted) = rules(&wanted) else { return change.clone() };
-        let stale = before.filter(|hold| !hold.holders.is_empty()).map_or(Value::Absent, Self::wanted);
-        let stale = rules(&stale).map_or_else(BTreeSet::new, |stale| stale - wanted);
-        let own = rules(&change.to).map_or_else(BTreeSet::new, |to| from | to);
-        let to = within(wanted, &own);
-        Change { setting: change.setting.clone(), from: Value::Rules(from | &stale), to: Value::Rules(to) }
-    }
-
-    /// The rules that `incident` found open when it planned, though others who were not at it then hold them closed; and
-    /// which incidents those are.
-    #[must_use]
-    pub fn open_though_held(
-        &self,
-        incident: &IncidentId,
-        change: &Change,
-        planned: Timestamp,
-    ) -> Vec<(Rule, IncidentId)> {
-        let closed = only_in(&change.from, &change.to);
-        let others = self.holders.iter().filter(|other| other.incident != *incident && !other.is_busy(planned));
-        others
-            .flat_map(|other| {
-                let holes = other.holes();
-                let open = closed.iter().filter(move |rule| holes.is_open_in(rule));
-                open.map(|rule| (rule.clone(), other.incident.clone())).collect::<Vec<_>>()
-            })
-            .collect()
-    }
-
-    /// What others than `incident` keep closed of a group's rules; none where there are no others.
-    #[must_use]
-    pub fn kept_closed_beside(&self, incident: &IncidentId) -> Option<KeptClosed> {
-        let (Setting::IngressRules(_), Value::Rules(original)) = (&self.setting, &self.original) else { return None };
-        let others = self.holders.iter().filter(|other| other.incident != *incident);
-        let by: BTreeMap<_, _> = others.map(|other| (other.incident.clone(), other.holes())).collect();
-        (!by.is_empty()).then(|| KeptClosed { rules: original.clone(), by })
-    }
-
-    /// What to read a group with, so that rules are seen that are neither before nor after a change.
-    #[must_use]
-    pub fn seen_with(&self, change: &Change) -> Change {
-        match (&self.setting, &change.from) {
-            (Setting::IngressRules(_), Value::Rules(from)) => {
-                Change { from: Value::Rules(from | &self.concerned()), ..change.clone() }
-            }
-            _ => change.clone(),
-        }
     }
 
     /// Until when what is read of the setting may not be what it will be, or was: it is just given back, or was moments ago.
@@ -476,39 +383,6 @@ impl Holder {
     }
 }
 
-/// Two plans of one incident on a group's rules as one: what either closes of the rules that either was made on. None where
-/// they are of something else, or the new one closes no port and no rule more.
-#[must_use]
-pub fn both((from, to): (&Value, &Value), (new_from, new_to): (&Value, &Value)) -> Option<(Value, Value)> {
-    let (from, to, new_from, new_to) = (rules(from)?, rules(to)?, rules(new_from)?, rules(new_to)?);
-    let (holes, more) = (Holes::between(from, to), Holes::between(new_from, new_to));
-    if more.is_within(&holes) && (new_from - new_to).is_subset(from) {
-        return None;
-    }
-    let holes = holes.and(&more);
-    let (before, after) = (from | new_from, to | new_to);
-    let after = before.union(&after).flat_map(|rule| holes.rest_of(rule)).collect();
-    Some((Value::Rules(before), Value::Rules(after)))
-}
-
-/// Whether a change of a group's rules closes a TCP port.
-#[must_use]
-pub fn closes_tcp(change: &Change, port: u16) -> bool {
-    let lets_in = |rule: &Rule| rule.lets_in_tcp(i32::from(port));
-    only_in(&change.from, &change.to).iter().any(lets_in) && !rules(&change.to).into_iter().flatten().any(lets_in)
-}
-
-/// Whether a change of a group's rules closes what another does not.
-#[must_use]
-pub fn closes_more(change: &Change, than: &Change) -> bool {
-    match (&change.from, &change.to, &than.from, &than.to) {
-        (Value::Rules(from), Value::Rules(to), Value::Rules(other_from), Value::Rules(other_to)) => {
-            !Holes::between(from, to).is_within(&Holes::between(other_from, other_to))
-        }
-        _ => false,
-    }
-}
-
 /// From when on AWS shows what was written at that time.
 #[must_use]
 pub fn settled(written: Timestamp) -> Timestamp {
@@ -518,52 +392,6 @@ pub fn settled(written: Timestamp) -> Timestamp {
 impl Holder {
     fn is_busy(&self, at: Timestamp) -> bool {
         self.busy.is_some_and(|until| at < until)
-    }
-
-    /// What it closes of a group's rules.
-    fn holes(&self) -> Holes {
-        match (rules(&self.from), rules(&self.to)) {
-            (Some(from), Some(to)) => Holes::between(from, to),
-            _ => Holes::default(),
-        }
-    }
-
-    /// The rules that it opens, other than in the place of one that it closes.
-    fn adds(&self) -> Vec<Rule> {
-        let closed = only_in(&self.from, &self.to);
-        let opened = only_in(&self.to, &self.from).into_iter();
-        opened.filter(|rule| !closed.iter().any(|wide| rule.is_within(wide))).collect()
-    }
-
-    /// Whether both replace the same rule.
-    fn replaces_what(&self, other: &Self) -> bool {
-        let others = only_in(&other.from, &other.to);
-        only_in(&self.from, &self.to).iter().any(|rule| others.contains(rule))
-    }
-
-    /// Whether both close something of one rule.
-    fn shares_a_rule_with(&self, other: &Self) -> bool {
-        let (closed, others) = (only_in(&self.from, &self.to), only_in(&other.from, &other.to));
-        closed.iter().any(|rule| others.iter().any(|other| rule.is_within(other) || other.is_within(rule)))
-    }
-}
-
-/// Those of the rules that are within one of the others.
-fn within(rules: &BTreeSet<Rule>, wide: &BTreeSet<Rule>) -> BTreeSet<Rule> {
-    rules.iter().filter(|rule| wide.iter().any(|wide| rule.is_within(wide))).cloned().collect()
-}
-
-fn rules(value: &Value) -> Option<&BTreeSet<Rule>> {
-    match value {
-        Value::Rules(rules) => Some(rules),
-        Value::Absent | Value::Status(_) | Value::Document(_) | Value::Groups(_) => None,
-    }
-}
-
-fn only_in(these: &Value, those: &Value) -> Vec<Rule> {
-    match (these, those) {
-        (Value::Rules(these), Value::Rules(those)) => these.difference(those).cloned().collect(),
-        _ => Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::cloud::{Fault, Message, Refusal, Rule, breakpoint};
 use crate::guarding::balanced;
 use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, rule, without_the_instance};
+use crate::one_group::{ID, open, probe_of};
 use crate::rehearsal::{Rehearsal, TIMEOUT};
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
@@ -34,6 +35,30 @@ async fn storm() -> Rehearsal {
 
 fn fixed(finding: &str) -> String {
     format!("111122223333/eu-west-1/{finding}")
+}
+
+/// What waits for room names another port by now: that is what a person is asked about.
+#[tokio::test]
+async fn another_port_of_what_waits_beyond_the_limit_is_shown() {
+    let mut quell = Rehearsal::of(&format!("[limit]\nremediation = {{ exposed-port = 0 }}\n{CONTAIN}")).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "waiting-for-approval", "{}", quell.email());
+    for (limit, later) in [(0, 30), (10, 60)] {
+        quell.decide(&format!("[limit]\nremediation = {{ exposed-port = {limit} }}\n{CONTAIN}"));
+        let port = if limit == 0 { "25" } else { "26" };
+        let state = (0..later / 30).fold(probe_of(port, ID), |state, _| newer(&state));
+        let next = quell.handle(quell.event(&state), later).await;
+        assert_eq!(verdict(&next), "waiting-for-approval", "{}", quell.email());
+        let plan = format!("--plan {}\n", 1 + later / 30);
+        assert!(
+            quell.email().contains(&plan) && quell.email().contains(&format!("      port {port} of ")),
+            "{}",
+            quell.email()
+        );
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+    quell.approve(ID, 3, 90).await;
+    assert_eq!(open(&quell).await, [(20, 25), (27, 30)], "{}", quell.email());
 }
 
 #[tokio::test]

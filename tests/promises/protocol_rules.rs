@@ -137,6 +137,20 @@ fn what_waits_gives_way_to_what_the_policy_wants_by_now_and_to_another_plan() {
     held_back.incident.parts[0].decision.lowered = vec!["a guard".to_owned()];
     check(&newer(Response::Contain), &held_back, "Known");
 
+    // Another plan of it is shown, and waits as well.
+    let mut more = newer(Response::Contain);
+    let step = &mut more.incident.parts[0].plan.stages[0][0];
+    step.change.to = step.change.from.clone();
+    let asked = won(&more, &Seen::incident(held_back)).unwrap();
+    assert_eq!((asked.approval.as_ref().unwrap().plan, &asked.incident.news), (2, &Some(News::AskAgain)));
+    let decision = &asked.incident.parts[0].decision;
+    assert_eq!(
+        (decision.response, decision.lowered.as_slice()),
+        (Response::Approve, ["a guard".to_owned()].as_slice())
+    );
+    assert!(asked.holds.is_empty() && asked.incident.finding.count == 2, "{asked:?}");
+    assert!(asked.incident.parts[0].plan == more.incident.parts[0].plan);
+
     let mut noted = waiting();
     noted.incident.parts[0].decision =
         noted.incident.parts[0].decision.clone().lowered_to(Response::Plan, "a person said no");

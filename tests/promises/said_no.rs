@@ -69,12 +69,36 @@ async fn what_a_finding_names_before_a_no_was_told_is_asked() {
     assert_eq!(verdict(&first), "waiting-for-approval", "{}", quell.email());
     let no = json!({ "quell": { "command": "reject", "incident": quell.incident(GROUP_ID), "by": "olga" } });
     quell.killed_at("sns:Publish", Fault::PauseBefore, no, 10).await;
+    quell.cloud.forget_calls();
     let event = quell.event(&newer(&whole));
-    let told = quell.handle(event.clone(), 200).await;
-    assert_eq!(quell.verdicts().last().unwrap(), "REJECTED", "{}", quell.email());
-    assert!(told.is_err(), "Lambda delivers it again: {told:?}");
-    assert_eq!(verdict(&quell.handle(event, 260).await), "waiting-for-approval", "{}", quell.email());
+    assert_eq!(verdict(&quell.handle(event.clone(), 200).await), "waiting-for-approval", "{}", quell.email());
+    assert_eq!(quell.verdicts(), ["REJECTED", "WAITING FOR APPROVAL"], "{}", quell.email());
     assert!(quell.email().contains(WAITS), "{}", quell.email());
+    // Lambda's second delivery finds nothing new.
+    quell.handle(event, 260).await.unwrap();
+    assert_eq!(quell.verdicts().len(), 2, "{}", quell.email());
+}
+
+/// Whether a newer state has something else done cannot be seen for a moment: it comes again, and then is asked about.
+#[tokio::test]
+async fn what_could_not_be_looked_at_after_a_no_comes_again() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    quell.handle(without_the_instance(&quell, &whole), 0).await.unwrap();
+    quell.order_about("reject", GROUP_ID, 10).await;
+    let mut next = newer(&whole);
+    // That it goes on is said by the first.
+    for later in [20, 100] {
+        refuse(&quell, &["ec2:DescribeInstances"], Refusal::Throttled);
+        let again = quell.handle(quell.event(&next), later).await;
+        assert!(again.is_err(), "{later}: {again:?} {}", quell.email());
+        quell.cloud.heal();
+        if later == 20 {
+            next = newer(&next);
+        }
+    }
+    assert_eq!(quell.verdicts().last().unwrap(), "REJECTED", "{}", quell.email());
+    assert_eq!(verdict(&quell.handle(quell.event(&next), 160).await), "waiting-for-approval", "{}", quell.email());
 }
 
 /// That it goes on is told of the finding as it is by now.

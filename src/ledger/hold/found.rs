@@ -1,6 +1,7 @@
 //! What is written of a held setting, by what is found of it.
 
-use super::{Hold, only_in, rules};
+use super::Hold;
+use super::group::{only_in, rules};
 use crate::change::{Change, Rule, Value};
 use crate::setting::Setting;
 use std::collections::BTreeSet;

@@ -95,7 +95,7 @@ fn close(port: u16) -> Placed {
 fn a_plan_on_a_rule_that_another_is_at_is_made_again() {
     let hold = held(&[close(22)]);
     let join = |placed: &Placed, now: Timestamp| Hold::joined(Some(&hold), placed, &id(1), now + LEASE, now, now);
-    assert_eq!(join(&close(25), NOW), Err(NOW + PLAN_AGAIN));
+    assert_eq!(join(&close(25), NOW), Err(NOW + group::PLAN_AGAIN));
     assert!(join(&close(22), NOW).is_ok(), "both want the same");
     assert!(join(&group(&[4], &[5]), NOW).is_ok(), "they have nothing to do with each other");
     assert!(join(&close(25), NOW + LEASE).is_ok(), "the other is done");

@@ -340,7 +340,12 @@ pub(super) fn without(part: &Part, let_go: &BTreeSet<HoldKey>) -> Part {
 /// add to what is held.
 fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {
     let (new, old) = (&claim.incident.finding, &known.incident.finding);
-    if is_newer(new, old) && unsure(&claim.incident, known).is_none() { new.clone() } else { old.clone() }
+    let is_seen = match known.status {
+        Status::Held | Status::Containing => unsure(&claim.incident, known).is_none(),
+        Status::Rejected | Status::Closed => claim.incident.unseen().is_none(),
+        Status::Waiting | Status::Releasing | Status::Released => true,
+    };
+    if is_newer(new, old) && is_seen { new.clone() } else { old.clone() }
 }
 
 /// Why it is not known what a state of the finding adds to what is held and nothing else, or whether that may be done: it could

@@ -43,9 +43,10 @@ pub(super) fn asked_anew(
         Some(old) if waits(old) => is_answered(old),
         Some(_) | None => true,
     };
+    let asks = |part: &Part| part.decision.response == Response::Approve;
     let asks_else = |part: &Part| {
-        let new = twin(part, &claim.incident.parts).filter(|new| new.decision.response == Response::Approve);
-        part.decision.response == Response::Approve && new.is_some_and(|new| gives_way(part, new))
+        let new = twin(part, &claim.incident.parts).filter(|_| twin(part, parts).is_some_and(asks));
+        asks(part) && new.is_some_and(|new| gives_way(part, new))
     };
     let plan = approval.plan + 1;
     let news = known.incident.parts.iter().any(asks_else).then_some(News::AskAgain);
@@ -71,32 +72,48 @@ fn left_to_a_person(decision: &mut Decision) {
 }
 
 /// Whether what waits for a person gives way to what a newer look plans: it could not be seen before, the policy wants it
-/// contained by now, what could not be asked can be, or something else is to be approved. What a guard held back still waits.
+/// contained by now, what could not be asked can be, or something else is to be approved. The same plan that a guard held back
+/// still waits.
 pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
     if is_unseen(old) {
         return !is_unseen(new);
     }
-    let is_answered = old.is_unasked() && !new.is_unasked();
-    if is_answered && new.decision.refused.is_some() {
+    if is_answered(old, new) && new.decision.refused.is_some() {
         return true;
     }
     if is_begun(old) || new.plan.no_steps.is_some() || new.decision.response < Response::Approve {
         return false;
     }
-    if old.plan.no_steps.is_some() || is_answered {
+    if old.plan.no_steps.is_some() || is_answered(old, new) {
         return true;
     }
-    if new.decision.response == old.decision.response {
-        return !writes_the_same(old, new);
+    let is_raised = new.decision.response > old.decision.response;
+    if is_raised && old.decision.lowered.is_empty() {
+        return true;
     }
-    new.decision.response > old.decision.response && old.decision.lowered.is_empty()
+    (old.decision.response == Response::Approve || !is_raised) && !writes_the_same(old, new)
+}
+
+/// Whether what could not be asked can be by now.
+fn is_answered(old: &Part, new: &Part) -> bool {
+    old.is_unasked() && !new.is_unasked()
 }
 
 /// The newer plan of what waits. It is made on what the finding names by now; what only an earlier state of it named is said.
+/// What a guard held back is held back still.
 pub(super) fn in_place_of(old: &Part, new: &Part) -> Part {
     let rules = |change: &&Change| matches!(change.setting, Setting::IngressRules(_));
     let planned = old.plan.steps().map(Step::held).filter(rules);
-    with_earlier(new, old.plan.earlier.iter().chain(planned))
+    let mut part = with_earlier(new, old.plan.earlier.iter().chain(planned));
+    let is_held_back = old.decision.response == Response::Approve
+        && !old.decision.lowered.is_empty()
+        && old.plan.no_steps.is_none()
+        && !is_answered(old, new);
+    if is_held_back && new.decision.response > Response::Approve {
+        let Decision { response, lowered, approval, .. } = old.decision.clone();
+        part.decision = Decision { response, lowered, approval, ..part.decision };
+    }
+    part
 }
 
 /// The newer plan, with what was said before of what it has lost.
