@@ -124,7 +124,12 @@ impl Handler {
                     };
                     (incident, false)
                 }
-                Ending::ComeAgain { why, .. } => return Err(HandlerError::ComeAgain(why)),
+                Ending::ComeAgain { why, .. } => {
+                    if let Some(incident) = told {
+                        self.linger(&incident, invocation).await;
+                    }
+                    return Err(HandlerError::ComeAgain(why));
+                }
             };
             if comes_again && !is_second && Instant::now() + ENOUGH + TELLING < invocation.deadline {
                 told = Some(incident);

@@ -220,6 +220,13 @@ async fn claimed(responder: &Responder, run: &Run, answer: Result<Claimed, Ledge
             let comes_again = protocol::is_newer(&incident.finding, &record.incident.finding);
             go_on(responder, run, *record, how).await.and_comes_again(comes_again)
         }
+        Ok(Claimed::Denied(Denied::Known(record)))
+            if protocol::is_newer(&incident.finding, &record.incident.finding) =>
+        {
+            // What it names by now may be another plan.
+            let unseen = protocol::out_of_sight(&incident, &record);
+            unseen.map_or(Ending::Quiet(Quiet::Known), Ending::come_again)
+        }
         Ok(Claimed::Denied(why)) => denied(why),
         Err(error) => unrecorded(incident, &error),
     }

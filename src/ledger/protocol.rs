@@ -17,7 +17,7 @@ pub use finish::{
     told, touched_by, verified,
 };
 pub use limit::{Count, Limit};
-pub use merge::{is_newer, unsure};
+pub use merge::{is_newer, out_of_sight, unsure};
 pub use undo::{Done, LetGo, NoUndo, begin_undo, finish_undo};
 
 use super::hold::Hold;

@@ -37,6 +37,20 @@ fn fixed(finding: &str) -> String {
     format!("111122223333/eu-west-1/{finding}")
 }
 
+/// What waits may have another plan by now, which cannot be seen for a moment: it comes again, and then is asked about.
+#[tokio::test]
+async fn a_newer_state_of_what_waits_that_cannot_be_looked_at_comes_again() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    assert_eq!(verdict(&quell.deliver(&probe_of("22", ID)).await), "waiting-for-approval", "{}", quell.email());
+    quell.cloud.inject(Rule::on("ec2:DescribeInstances", Fault::Refuse(Refusal::Throttled)));
+    let next = quell.event(&newer(&probe_of("25", ID)));
+    let again = quell.handle(next.clone(), 30).await;
+    assert!(again.is_err(), "{again:?}");
+    quell.cloud.heal();
+    assert_eq!(verdict(&quell.handle(next, 90).await), "waiting-for-approval", "{}", quell.email());
+    assert!(quell.email().contains("--plan 2\n") && quell.email().contains("      port 25 of "), "{}", quell.email());
+}
+
 /// What waits for room names another port by now: that is what a person is asked about.
 #[tokio::test]
 async fn another_port_of_what_waits_beyond_the_limit_is_shown() {

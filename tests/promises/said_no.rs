@@ -101,6 +101,24 @@ async fn what_could_not_be_looked_at_after_a_no_comes_again() {
     assert_eq!(verdict(&quell.handle(quell.event(&next), 160).await), "waiting-for-approval", "{}", quell.email());
 }
 
+/// What a newer state names beside what a person said no to is asked about, and done, also where the rest cannot be seen.
+#[tokio::test]
+async fn what_is_named_beside_a_no_is_asked_though_the_rest_cannot_be_seen() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    quell.handle(without_the_instance(&quell, &whole), 0).await.unwrap();
+    quell.order_about("reject", GROUP_ID, 10).await;
+    quell.cloud.forget_calls();
+    refuse(&quell, &["iam:ListAccessKeys"], Refusal::Throttled);
+    quell.handle(quell.event(&newer(&whole)), 20).await.ok();
+    quell.cloud.heal();
+    assert_eq!(quell.verdicts().last().unwrap(), "WAITING FOR APPROVAL", "{}", quell.email());
+    let plan = quell.email().split("--plan ").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    let contained = quell.approve(GROUP_ID, plan, 60).await;
+    assert_eq!(contained["ok"]["verdict"], "partial", "{contained} {}", quell.email());
+    assert!(quell.email().contains("eni-"), "{}", quell.email());
+}
+
 /// That it goes on is told of the finding as it is by now.
 #[tokio::test]
 async fn what_goes_on_after_a_no_is_told_as_it_is_by_now() {

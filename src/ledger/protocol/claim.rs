@@ -181,10 +181,6 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
         (Occasion::Delivery, Status::Released | Status::Rejected) if newer && known.said_left.is_none() => {
             Ok(How::LeftAlone)
         }
-        // Whether it is another plan than the one that was turned down cannot be seen.
-        (Occasion::Delivery, Status::Rejected) if newer && claim.incident.unseen().is_some() => {
-            Err(Denied::Wait { until: soon(claim) })
-        }
         // It is decided on once that is over.
         (Occasion::Delivery, Status::Releasing) if newer => Err(Denied::Wait { until: soon(claim) }),
         (Occasion::Approve { plan }, Status::Waiting) => answer(claim, known, plan),

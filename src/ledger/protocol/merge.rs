@@ -7,8 +7,8 @@ use super::super::schema::Schema;
 use super::claim::{Claim, Occasion};
 use super::held_by;
 use super::waiting::{
-    after_a_no, asked_anew, gives_way, has_a_no, in_place_of, is_rejected, still_rejected, still_waiting, unnamed,
-    with_earlier, with_what_is_lost,
+    after_a_no, asked_anew, gives_way, has_a_no, in_place_of, is_rejected, is_unseen, still_rejected, still_waiting,
+    unnamed, with_earlier, with_what_is_lost,
 };
 use crate::change::{Change, Value};
 use crate::finding::Finding;
@@ -107,8 +107,11 @@ pub(super) fn is_another_plan(claim: &Claim, known: &IncidentRecord) -> bool {
     merged(claim, known).iter().any(is_new)
 }
 
+/// What is left alone, with the newest state of the finding of which all was seen.
 pub(super) fn updated(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
-    let incident = Incident { finding: newest(claim, known), ..known.incident.clone() };
+    let is_seen = out_of_sight(&claim.incident, known).is_none();
+    let finding = if is_seen { newest(claim, known) } else { known.incident.finding.clone() };
+    let incident = Incident { finding, ..known.incident.clone() };
     IncidentRecord { incident, ..known.clone() }
 }
 
@@ -340,12 +343,22 @@ pub(super) fn without(part: &Part, let_go: &BTreeSet<HoldKey>) -> Part {
 /// add to what is held.
 fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {
     let (new, old) = (&claim.incident.finding, &known.incident.finding);
-    let is_seen = match known.status {
-        Status::Held | Status::Containing => unsure(&claim.incident, known).is_none(),
-        Status::Rejected | Status::Closed => claim.incident.unseen().is_none(),
-        Status::Waiting | Status::Releasing | Status::Released => true,
+    if is_newer(new, old) && unsure(&claim.incident, known).is_none() { new.clone() } else { old.clone() }
+}
+
+/// Why it is not known whether a state of the finding has something else done than what waits for a person, or what one said no
+/// to: it could not be looked at, which may pass.
+#[must_use]
+pub fn out_of_sight<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a str> {
+    let was_seen = |part: &Part| twin(part, &known.incident.parts).is_none_or(|old| !is_unseen(old));
+    let why = |part: &'a Part| match &part.plan.no_steps {
+        Some(NoSteps::NotObserved { why, transient: true }) if was_seen(part) => Some(why.as_str()),
+        Some(_) | None => None,
     };
-    if is_newer(new, old) && is_seen { new.clone() } else { old.clone() }
+    match known.status {
+        Status::Waiting | Status::Rejected => new.parts.iter().find_map(why),
+        Status::Held | Status::Containing | Status::Releasing | Status::Released | Status::Closed => None,
+    }
 }
 
 /// Why it is not known what a state of the finding adds to what is held and nothing else, or whether that may be done: it could

@@ -13,6 +13,9 @@ use crate::policy::{self, Decision, Fallback, Response};
 use crate::setting::Setting;
 use std::collections::BTreeSet;
 
+/// Why another plan of what a guard held back waits too.
+const HELD_BACK_BEFORE: &str = "that was said of an earlier plan; what is planned since, a person decides too";
+
 /// What an earlier state of a finding named, and nobody had decided on when the next one came.
 const EARLIER: &str = ": named by an earlier state of the finding, and not in this plan";
 
@@ -91,7 +94,8 @@ pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
     if is_raised && old.decision.lowered.is_empty() {
         return true;
     }
-    (old.decision.response == Response::Approve || !is_raised) && !writes_the_same(old, new)
+    let is_asked = old.decision.response == Response::Approve || is_rejected(old);
+    (is_asked || !is_raised) && !writes_the_same(old, new)
 }
 
 /// Whether what could not be asked can be by now.
@@ -108,12 +112,19 @@ pub(super) fn in_place_of(old: &Part, new: &Part) -> Part {
     let is_held_back = old.decision.response == Response::Approve
         && !old.decision.lowered.is_empty()
         && old.plan.no_steps.is_none()
-        && !is_answered(old, new);
-    if is_held_back && new.decision.response > Response::Approve {
-        let Decision { response, lowered, approval, .. } = old.decision.clone();
-        part.decision = Decision { response, lowered, approval, ..part.decision };
+        && !old.is_unasked();
+    if is_held_back && (new.decision.response > Response::Approve || new.is_unasked()) {
+        let Decision { response, mut lowered, approval, .. } = old.decision.clone();
+        push_once(&mut lowered, HELD_BACK_BEFORE);
+        part.decision = Decision { response, lowered, approval, passing: false, ..part.decision };
     }
     part
+}
+
+fn push_once(lowered: &mut Vec<String>, why: &str) {
+    if !lowered.iter().any(|known| known == why) {
+        lowered.push(why.to_owned());
+    }
 }
 
 /// The newer plan, with what was said before of what it has lost.
@@ -187,7 +198,7 @@ pub(super) fn after_a_no(now: &Part) -> Part {
     left_to_a_person(decision);
     decision.approval =
         decision.approval.take().map(|approval| policy::Approval { fallback: Fallback::Abandon, ..approval });
-    decision.lowered.push(SAID_NO_BEFORE.to_owned());
+    push_once(&mut decision.lowered, SAID_NO_BEFORE);
     part
 }
 
