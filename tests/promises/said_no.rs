@@ -101,6 +101,28 @@ async fn what_could_not_be_looked_at_after_a_no_comes_again() {
     assert_eq!(verdict(&quell.handle(quell.event(&next), 160).await), "waiting-for-approval", "{}", quell.email());
 }
 
+/// So is what it names after that.
+#[tokio::test]
+async fn what_a_finding_names_after_what_it_named_after_a_no_is_asked() {
+    let mut quell = Rehearsal::of(&rule("approve", "")).await;
+    let before = quell.cloud.world().await;
+    let whole = but("attack_sequence", &[GROUP]);
+    quell.handle(without_the_instance(&quell, &whole), 0).await.unwrap();
+    assert_eq!(quell.order_about("reject", GROUP_ID, 10).await["ok"]["verdict"], "rejected");
+    quell.decide(CONTAIN);
+    let second = quell.event(&newer(&whole));
+    assert_eq!(verdict(&quell.handle(second, 20).await), "waiting-for-approval", "{}", quell.email());
+    // Another instance, too.
+    let mut third: Value = serde_json::from_str(&newer(&newer(&whole))).unwrap();
+    let resources = third.pointer_mut("/detail/service/detection/sequence/resources").unwrap().as_array_mut().unwrap();
+    let other = resources[1].to_string().replace("i-0a1b2c3d4e5f60718", "i-0c1b2c3d4e5f60718");
+    resources.push(serde_json::from_str(&other).unwrap());
+    let third = quell.event(&third.to_string());
+    assert_eq!(verdict(&quell.handle(third, 60).await), "waiting-for-approval", "{}", quell.email());
+    assert!(quell.email().contains("i-0c1b2c3d4e5f60718"), "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+}
+
 /// What a newer state names beside what a person said no to is asked about, and done, also where the rest cannot be seen.
 #[tokio::test]
 async fn what_is_named_beside_a_no_is_asked_though_the_rest_cannot_be_seen() {

@@ -74,6 +74,7 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
 fn beside_what_waits(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
     let newer = is_newer(&claim.incident.finding, &known.incident.finding);
     let old = known.incident.parts.iter().map(|part| match twin(part, &claim.incident.parts) {
+        Some(new) if newer && has_ended(part, known) && has_a_no(part) => after_a_no(new),
         Some(new) if newer && has_ended(part, known) => new.clone(),
         Some(_) | None if has_ended(part, known) => ended(part),
         new if is_begun(part) => extended(part, new, known, newer),
@@ -81,7 +82,14 @@ fn beside_what_waits(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         Some(new) if gives_way(part, new) => in_place_of(part, new),
         Some(_) | None => still_waiting(part, claim),
     });
-    old.chain(added(claim, known).into_iter().cloned()).collect()
+    let is_after_a_no = is_after_a_no(known);
+    let added = added(claim, known).into_iter();
+    old.chain(added.map(|part| if is_after_a_no { after_a_no(part) } else { part.clone() })).collect()
+}
+
+/// Whether a person said no to what there was of it, and nothing is held: what it names later is asked about too.
+fn is_after_a_no(known: &IncidentRecord) -> bool {
+    known.holds.is_empty() && known.incident.parts.iter().any(has_a_no)
 }
 
 /// The parts that the incident does not have.
@@ -95,6 +103,7 @@ pub(super) fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let parts = claim.incident.parts.iter().map(|part| match twin(part, &known.incident.parts) {
         Some(decided) if is_rejected(decided) => still_rejected(decided, part),
         Some(decided) if has_a_no(decided) => after_a_no(part),
+        None if is_after_a_no(known) => after_a_no(part),
         Some(_) | None => part.clone(),
     });
     let incident = Incident { parts: parts.chain(unnamed(claim, known)).collect(), ..claim.incident.clone() };
@@ -159,6 +168,7 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         Some(before) if !newer && has_ended(before, known) => ended(before),
         Some(old) if has_a_no(old) => after_a_no(&with_what_is_lost(old, part)),
         Some(old) if !is_begun(old) => with_what_is_lost(old, part),
+        None if is_after_a_no(known) => after_a_no(part),
         Some(_) | None => part.clone(),
     });
     kept.chain(over).chain(unnamed(claim, known)).chain(new).collect()
@@ -346,8 +356,8 @@ fn newest(claim: &Claim, known: &IncidentRecord) -> Finding {
     if is_newer(new, old) && unsure(&claim.incident, known).is_none() { new.clone() } else { old.clone() }
 }
 
-/// Why it is not known whether a state of the finding has something else done than what waits for a person, or what one said no
-/// to: it could not be looked at, which may pass.
+/// Why it is not known whether a state of the finding has something else done than what waits for a person, what one said no to,
+/// or what is over: it could not be looked at, which may pass.
 #[must_use]
 pub fn out_of_sight<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a str> {
     let was_seen = |part: &Part| twin(part, &known.incident.parts).is_none_or(|old| !is_unseen(old));
@@ -356,8 +366,8 @@ pub fn out_of_sight<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a
         Some(_) | None => None,
     };
     match known.status {
-        Status::Waiting | Status::Rejected => new.parts.iter().find_map(why),
-        Status::Held | Status::Containing | Status::Releasing | Status::Released | Status::Closed => None,
+        Status::Waiting | Status::Rejected | Status::Closed => new.parts.iter().find_map(why),
+        Status::Held | Status::Containing | Status::Releasing | Status::Released => None,
     }
 }
 

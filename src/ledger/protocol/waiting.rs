@@ -113,10 +113,16 @@ pub(super) fn in_place_of(old: &Part, new: &Part) -> Part {
         && !old.decision.lowered.is_empty()
         && old.plan.no_steps.is_none()
         && !old.is_unasked();
+    if is_held_back {
+        // Nor has time it done.
+        part.decision.approval = old.decision.approval;
+    }
     if is_held_back && (new.decision.response > Response::Approve || new.is_unasked()) {
-        let Decision { response, mut lowered, approval, .. } = old.decision.clone();
-        push_once(&mut lowered, HELD_BACK_BEFORE);
-        part.decision = Decision { response, lowered, approval, passing: false, ..part.decision };
+        part.decision.response = old.decision.response;
+        part.decision.lowered.clone_from(&old.decision.lowered);
+        push_once(&mut part.decision.lowered, HELD_BACK_BEFORE);
+        new.decision.lowered.iter().for_each(|why| push_once(&mut part.decision.lowered, why));
+        left_to_a_person(&mut part.decision);
     }
     part
 }
@@ -170,9 +176,11 @@ pub(super) fn is_unseen(part: &Part) -> bool {
     matches!(part.plan.no_steps, Some(NoSteps::NotObserved { .. }))
 }
 
-/// What a person said no to, and the finding does not name now, or nobody may look at: it may again.
+/// What a person said no to, or nobody decided on after a no, and the finding does not name now, or nobody may look at: it may
+/// again.
 pub(super) fn unnamed(claim: &Claim, known: &IncidentRecord) -> impl Iterator<Item = Part> {
-    let is_unnamed = |part: &&Part| is_rejected(part) && twin(part, &claim.incident.parts).is_none();
+    let is_over = |part: &Part| has_a_no(part) && part.decision.response < Response::Approve;
+    let is_unnamed = |part: &&Part| is_over(part) && twin(part, &claim.incident.parts).is_none();
     known.incident.parts.iter().filter(is_unnamed).cloned().collect::<Vec<_>>().into_iter()
 }
 
