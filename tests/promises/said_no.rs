@@ -12,6 +12,15 @@ use serde_json::{Value, json};
 
 const WAITS: &str = "\nAPPROVE OR REJECT\n";
 
+/// A person has said no to a finding's key; and the finding as it is later, with an instance.
+async fn turned_down() -> (Rehearsal, String) {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    quell.handle(without_the_instance(&quell, &whole), 0).await.unwrap();
+    assert_eq!(quell.order_about("reject", GROUP_ID, 10).await["ok"]["verdict"], "rejected");
+    (quell, whole)
+}
+
 /// What was contained beside it was for a time, and is over.
 #[tokio::test]
 async fn a_no_outlasts_what_was_contained_for_a_time() {
@@ -82,10 +91,7 @@ async fn what_a_finding_names_before_a_no_was_told_is_asked() {
 /// Whether a newer state has something else done cannot be seen for a moment: it comes again, and then is asked about.
 #[tokio::test]
 async fn what_could_not_be_looked_at_after_a_no_comes_again() {
-    let quell = Rehearsal::of(&rule("approve", "")).await;
-    let whole = but("attack_sequence", &[GROUP]);
-    quell.handle(without_the_instance(&quell, &whole), 0).await.unwrap();
-    quell.order_about("reject", GROUP_ID, 10).await;
+    let (quell, whole) = turned_down().await;
     let mut next = newer(&whole);
     // That it goes on is said by the first.
     for later in [20, 100] {
@@ -104,11 +110,8 @@ async fn what_could_not_be_looked_at_after_a_no_comes_again() {
 /// So is what it names after that.
 #[tokio::test]
 async fn what_a_finding_names_after_what_it_named_after_a_no_is_asked() {
-    let mut quell = Rehearsal::of(&rule("approve", "")).await;
+    let (mut quell, whole) = turned_down().await;
     let before = quell.cloud.world().await;
-    let whole = but("attack_sequence", &[GROUP]);
-    quell.handle(without_the_instance(&quell, &whole), 0).await.unwrap();
-    assert_eq!(quell.order_about("reject", GROUP_ID, 10).await["ok"]["verdict"], "rejected");
     quell.decide(CONTAIN);
     let second = quell.event(&newer(&whole));
     assert_eq!(verdict(&quell.handle(second, 20).await), "waiting-for-approval", "{}", quell.email());
@@ -126,10 +129,7 @@ async fn what_a_finding_names_after_what_it_named_after_a_no_is_asked() {
 /// What a newer state names beside what a person said no to is asked about, and done, also where the rest cannot be seen.
 #[tokio::test]
 async fn what_is_named_beside_a_no_is_asked_though_the_rest_cannot_be_seen() {
-    let quell = Rehearsal::of(&rule("approve", "")).await;
-    let whole = but("attack_sequence", &[GROUP]);
-    quell.handle(without_the_instance(&quell, &whole), 0).await.unwrap();
-    quell.order_about("reject", GROUP_ID, 10).await;
+    let (quell, whole) = turned_down().await;
     quell.cloud.forget_calls();
     refuse(&quell, &["iam:ListAccessKeys"], Refusal::Throttled);
     quell.handle(quell.event(&newer(&whole)), 20).await.ok();
