@@ -1,5 +1,7 @@
 //! A person said no: to that plan for good, and to no other.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
+
 use crate::cloud::{Fault, Refusal};
 use crate::crash::scene::group_with_rules;
 use crate::looking_after::{GROUP, GROUP_ID, HOUR, KEY, KEY_ID, refuse, rule, without_the_instance};
