@@ -1,7 +1,7 @@
 //! Carries out what an operator orders. Who may order is who may invoke the function.
 
 use crate::clock;
-use crate::incident::{Incident, News, Part};
+use crate::incident::{Incident, News, Part, Verdict};
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{No, NoUndo, Occasion, Seen};
 use crate::ledger::record::{Entry, IncidentRecord, Status, What, Who};
@@ -190,6 +190,9 @@ async fn dry_run(
             Would::Stay(why) => text.push(format!("{key} {why}")),
         }
     }
+    let waits = |part: &&Part| part.verdict() == Verdict::WaitingForApproval && keys.is_none();
+    let waiting = record.incident.parts.iter().filter(waits).map(|part| &part.plan.subject.kind);
+    text.extend(waiting.map(|subject| format!("nobody would be asked about {subject} any more")));
     let verdict = record.incident.verdict().token().to_owned();
     let (results, returned) = (Vec::new(), Vec::new());
     Ok(answer(&Acted { plan, results, returned, verdict, text: text.join("\n"), warning: None }))

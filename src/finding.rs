@@ -25,9 +25,12 @@ pub use severity::{Band, Severity};
 pub use subject::{Subject, SubjectKind};
 
 use crate::id::{DetectorId, FindingId, Place};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+
+/// How far GuardDuty's clock may be ahead of ours.
+const AHEAD: SignedDuration = SignedDuration::from_mins(15);
 
 /// One finding, whatever shape it came in.
 ///
@@ -69,6 +72,14 @@ impl Finding {
     #[must_use]
     pub fn is_named(&self) -> bool {
         self.id.is_known() && self.at.account.is_known()
+    }
+
+    /// The finding, which says nothing of when it was updated where that lies ahead: whoever made that up would have every later
+    /// state taken for an older one.
+    #[must_use]
+    pub fn as_of(self, now: Timestamp) -> Self {
+        let updated = self.updated.filter(|updated| updated.duration_since(now) <= AHEAD);
+        Self { updated, ..self }
     }
 }
 

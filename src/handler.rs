@@ -94,7 +94,7 @@ impl Handler {
     pub async fn handle(&self, event: Value, invocation: &Invocation) -> Result<Value, HandlerError> {
         match request::read(event)? {
             // On the heap: each is a deep nest of calls, and the three of them side by side are not needed.
-            Request::Finding(finding) => Box::pin(self.finding(*finding, invocation)).await,
+            Request::Finding(finding) => Box::pin(self.finding(finding.as_of(clock::now()), invocation)).await,
             Request::Tick => Box::pin(self.tick(invocation)).await,
             Request::Order(order) => Ok(Box::pin(self.order(order, invocation)).await),
             Request::NoOrder(why) => Ok(json!({ "error": why })),

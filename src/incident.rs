@@ -263,7 +263,7 @@ impl Part {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         // Somebody wants something done with a finding that there is not: that is news, whatever the plan says.
-        if self.decision.refused == Some(Refusal::MadeUp) {
+        if self.is_made_up() {
             return Verdict::Refused;
         }
         if let Some(why) = &self.plan.no_steps {
@@ -284,6 +284,12 @@ impl Part {
             Response::Approve => Verdict::WaitingForApproval,
             Response::Contain => self.executed_verdict(),
         }
+    }
+
+    /// Whether somebody made it up: GuardDuty does not know the finding as it came.
+    #[must_use]
+    pub fn is_made_up(&self) -> bool {
+        self.decision.refused == Some(Refusal::MadeUp)
     }
 
     /// Whether a person is asked only since something could not be: the sweep asks again.
@@ -335,6 +341,12 @@ impl Part {
 }
 
 impl Incident {
+    /// Whether GuardDuty does not know the finding as it came.
+    #[must_use]
+    pub fn is_made_up(&self) -> bool {
+        self.parts.iter().any(Part::is_made_up)
+    }
+
     /// Why something could not be looked at, where trying again may help.
     #[must_use]
     pub fn unseen(&self) -> Option<&str> {
@@ -362,6 +374,8 @@ impl Incident {
             Some(News::LeftAlone | News::Rejected { .. }) if self.parts.iter().all(Part::is_left) => {
                 return Verdict::Rejected;
             }
+            // What a person wanted back, and did not all come back.
+            Some(News::LeftAlone) if self.is_kept() => return Verdict::PartlyReleased,
             Some(
                 News::More
                 | News::Reopened { .. }
@@ -384,6 +398,10 @@ impl Incident {
         let holds = self.parts.iter().any(|part| matches!(part.verdict(), Verdict::Contained | Verdict::Partial));
         let open = self.parts.iter().any(Part::is_open);
         if holds && open { Verdict::Partial } else { worst.unwrap_or(Verdict::Told) }
+    }
+
+    fn is_kept(&self) -> bool {
+        self.parts.iter().flat_map(|part| &part.results).any(|result| result.outcome != Outcome::LetGo)
     }
 
     /// Whether a retry may do better: something transient stood in the way.

@@ -62,7 +62,8 @@ pub async fn look_again(
 ) -> Ending {
     let mut known: BTreeSet<HoldKey> = results_of(&record.incident).into_keys().collect();
     known.extend(may_be_half_made(&record));
-    let (old, new): (Vec<HoldKey>, Vec<HoldKey>) = record.holds.iter().cloned().partition(|key| known.contains(key));
+    let looked_after = record.holds.iter().filter(|key| !record.by_hand.contains(key));
+    let (old, new): (Vec<HoldKey>, Vec<HoldKey>) = looked_after.cloned().partition(|key| known.contains(key));
     let holds = match responder.ledger.holds(&old).await {
         Ok(holds) => holds,
         Err(error) => return Ending::come_again(error),

@@ -14,7 +14,7 @@ use crate::limit;
 use crate::observe::{Budget, check, observe};
 use crate::observed::{Checks, Exposure, Observation, Observed};
 use crate::plan::{NoSteps, Plan};
-use crate::policy::{Decision, Policy, Response, Ruling};
+use crate::policy::{Decision, Policy, Refusal, Response, Ruling};
 use crate::remediation::{Remediation, Route, route, told};
 use crate::respond::Responder;
 use futures_util::future::{join, join_all};
@@ -121,14 +121,14 @@ fn stops_at_telling(ruling: &Ruling) -> Option<String> {
     }
 }
 
-/// Whether all that would stop must be known first: a person decides with it, or the rule has a ceiling. Of what is refused
+/// Whether all that would stop must be known first: a person decides with it, or the rule has a ceiling. With what is made up
 /// nobody shall make us ask much.
 fn is_waited_for(decision: &Decision, ruling: &Ruling) -> bool {
     let has_ceiling = match ruling {
         Ruling::Decided { terms, .. } => terms.max_blast.is_some(),
         Ruling::NeedsTags => false,
     };
-    decision.refused.is_none() && (decision.response < Response::Contain || has_ceiling)
+    decision.refused != Some(Refusal::MadeUp) && (decision.response < Response::Contain || has_ceiling)
 }
 
 fn rule_of(ruling: &Ruling) -> Option<String> {

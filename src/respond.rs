@@ -76,6 +76,9 @@ impl Ending {
                 story.comes_again |= comes_again;
                 Self::Tell(story)
             }
+            Self::Quiet(Quiet::Kept) if comes_again => {
+                Self::come_again("what the newest state of the finding adds could not be looked at, or asked")
+            }
             quiet @ (Self::Quiet(_) | Self::ComeAgain { .. }) => quiet,
         }
     }
@@ -227,7 +230,7 @@ async fn claimed(responder: &Responder, run: &Run, answer: Result<Claimed, Ledge
             let unseen = protocol::out_of_sight(&incident, &record);
             unseen.map_or(Ending::Quiet(Quiet::Known), Ending::come_again)
         }
-        Ok(Claimed::Denied(why)) => denied(why),
+        Ok(Claimed::Denied(why)) => denied(why, incident),
         Err(error) => unrecorded(incident, &error),
     }
 }
@@ -298,8 +301,10 @@ impl Story {
     }
 }
 
-fn denied(why: Denied) -> Ending {
+fn denied(why: Denied, incident: Incident) -> Ending {
     match why {
+        // It is told, and is no part of what is known of the finding whose id it has.
+        Denied::Another => Ending::Tell(Box::new(Story::unrecorded(incident))),
         Denied::Busy { .. } => Ending::Quiet(Quiet::Busy),
         Denied::Known(_) | Denied::OtherPlan(_) => Ending::Quiet(Quiet::Known),
         Denied::Wait { until } => {

@@ -36,7 +36,14 @@ pub async fn due(responder: &Responder) -> Result<Vec<IncidentId>, LedgerError> 
 pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ending, LedgerError> {
     let record = responder.ledger.get(id).await?;
     // The index follows the table with a delay: only the record itself says what is due.
-    let Some(due) = record.is_due(clock::now()) else { return Ok(Ending::Quiet(Quiet::Known)) };
+    let now = clock::now();
+    let Some(due) = record.is_due(now) else {
+        // A run that ended early had taken it, and there was nothing to do. Who writes it meanwhile sees to that.
+        if record.due.is_some_and(|due| due <= now) && record.busy_until(now).is_none() {
+            responder.ledger.put_down(&record, now).await.ok();
+        }
+        return Ok(Ending::Quiet(Quiet::Known));
+    };
     match due {
         Due::Resume => written(resume(responder, run, record).await),
         Due::Announce if record.is_told_with_others() => Ok(Ending::Quiet(Quiet::Gathered)),

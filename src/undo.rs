@@ -9,7 +9,7 @@ use crate::incident::{Incident, News, Outcome, Returned};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::{GiveBack, Hold, Release, settled};
 use crate::ledger::key::{HoldKey, IncidentId, listed};
-use crate::ledger::protocol::{Done, LetGo, NoUndo, held_by};
+use crate::ledger::protocol::{Done, LetGo, NoUndo, held_by, not_asked_any_more};
 use crate::ledger::record::{IncidentRecord, What, Who};
 use crate::look_again::{known_group, renamed};
 use crate::respond::{Ending, Responder, Run, Story, cloud_at, repeated, tell};
@@ -27,6 +27,10 @@ const ENOUGH: Duration = Duration::from_secs(3);
 
 /// The most that is told of what somebody says to be. An ARN of an assumed role has at most 170 characters.
 const SAID: usize = 180;
+
+/// What is said of what a person wanted back.
+const REFUSED: &str = "refused, so change it by hand, and it is not contained again";
+const NOT_AGAIN: &str = "not tried again, so change it by hand, and it is not contained again";
 
 /// Gives back all that the incident holds, or only `keys`.
 ///
@@ -51,13 +55,21 @@ pub async fn undo(
         done.push(Done { key, became, writes });
     }
     let settings = names(&record);
-    let then = match (record.is_last_try(), &record.undo) {
-        (false, _) => "tried again",
+    let by_time = record.undo.as_ref().is_some_and(|undo| undo.who == Who::Sweep);
+    let (refused, failed) = match (by_time, record.is_last_try()) {
         // What was for a time ends later.
-        (true, Some(undo)) if undo.who == Who::Sweep => "tried again in six hours",
-        (true, _) => "not tried again",
+        (true, true) => ("refused", "tried again in six hours"),
+        (true, false) => ("refused", "tried again"),
+        (false, true) => (REFUSED, NOT_AGAIN),
+        (false, false) => (REFUSED, "tried again"),
     };
-    let returned = done.iter().map(|done| returned(done, settings.get(&done.key), then)).collect();
+    let returned = done.iter().map(|done| returned(done, settings.get(&done.key), refused, failed));
+    let dropped = not_asked_any_more(&record).map(|part| Returned {
+        setting: part.plan.subject.kind.to_string(),
+        became: "was not contained, and nobody is asked about it any more".to_owned(),
+        is_back: true,
+    });
+    let returned = returned.chain(dropped).collect();
     let others = record.holds.iter().filter(|held| !done.iter().any(|done| done.key == **held)).count();
     let news = News::GivenBack { by: by(&record, run), settings: returned, others };
     match responder.ledger.finish_undo(&record, &run.worker, &done, &news, clock::now()).await {
@@ -139,7 +151,13 @@ async fn seen(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
     let Release::Back(change) = hold.release(&record.id, clock::now()) else {
         return Ok(Would::Stay("was decided anew meanwhile".to_owned()));
     };
-    let found = change.setting.adjust().read(&cloud, &hold.seen_with(&change)).await?;
+    if let Some(why) = renamed(&cloud, &record.incident, &change.setting).await? {
+        return Ok(Would::Stay(format!("would stay: {why}")));
+    }
+    let found = match change.setting.adjust().read(&cloud, &hold.seen_with(&change)).await {
+        Err(error) if error.kind == Kind::Gone => return Ok(Would::Stay("no longer exists".to_owned())),
+        found => found?,
+    };
     Ok(match hold.give_back(&change, &found) {
         GiveBack::Already => Would::Stay("is back already".to_owned()),
         GiveBack::Drifted => Would::Stay(format!("would be left alone: somebody set it to {found}")),
@@ -335,7 +353,7 @@ fn has_tags_of_aws(back: &Change) -> bool {
     to.difference(from).flat_map(|rule| &rule.tags).any(|(key, _)| key.starts_with(OF_AWS))
 }
 
-fn returned(done: &Done, setting: Option<&Setting>, then: &str) -> Returned {
+fn returned(done: &Done, setting: Option<&Setting>, refused: &str, failed: &str) -> Returned {
     let Done { key, became, writes: _ } = done;
     let said = match became {
         LetGo::GivenBack if matches!(setting, Some(Setting::IngressRules(_))) => {
@@ -354,8 +372,8 @@ fn returned(done: &Done, setting: Option<&Setting>, then: &str) -> Returned {
         LetGo::GivenBackBeside(others) => {
             format!("given back but for what incident {} keeps closed too", listed(others))
         }
-        LetGo::Refused { why } => format!("still held, refused: {why}"),
-        LetGo::Failed { why } => format!("still held, {then}: {why}"),
+        LetGo::Refused { why } => format!("still held, {refused}: {why}"),
+        LetGo::Failed { why } => format!("still held, {failed}: {why}"),
     };
     let is_back = match became {
         LetGo::GivenBack | LetGo::WasBack | LetGo::Gone => true,

@@ -111,7 +111,9 @@ fn claims(record: &IncidentRecord, now: Timestamp) {
                 let is_busy = record.busy_until(now).is_some_and(|busy| until <= busy);
                 assert!(occasion == Occasion::Delivery && (is_busy || is_undone));
             }
-            Decided::Denied(why @ Denied::OverLimit { .. }) => panic!("nothing forbids it: {why:?}"),
+            Decided::Denied(why @ (Denied::OverLimit { .. } | Denied::Another)) => {
+                panic!("nothing forbids it: {why:?}")
+            }
         }
     }
 }

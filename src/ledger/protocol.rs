@@ -18,7 +18,7 @@ pub use finish::{
 };
 pub use limit::{Count, Limit};
 pub use merge::{is_newer, out_of_sight, unsure};
-pub use undo::{Done, LetGo, NoUndo, begin_undo, finish_undo};
+pub use undo::{Done, LetGo, NoUndo, begin_undo, finish_undo, not_asked_any_more};
 
 use super::hold::Hold;
 use super::key::{CounterKey, HoldKey};

@@ -38,6 +38,9 @@ pub struct IncidentRecord {
     /// The settings that an operator let go one by one: not contained again.
     #[serde(default)]
     pub let_go: BTreeSet<HoldKey>,
+    /// Held settings that an operator wanted back and Quell could not give back: people may, and they are not contained again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub by_hand: BTreeSet<HoldKey>,
     /// When people were told of the present state. Set only after the message went out.
     pub told: Option<Timestamp>,
     /// Nobody has set out to tell it yet: the next tick does, together with others that wait beyond the limit.
@@ -254,6 +257,12 @@ impl IncidentRecord {
     #[must_use]
     pub fn busy_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.lease.as_ref().filter(|lease| lease.is_alive(now)).map(|lease| lease.until)
+    }
+
+    /// Whether a person wanted all of it back, also what Quell could not give back.
+    #[must_use]
+    pub fn is_wanted_back(&self) -> bool {
+        !self.holds.is_empty() && self.holds.iter().all(|key| self.by_hand.contains(key))
     }
 
     /// The settings to give back, last in first out.

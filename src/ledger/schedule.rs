@@ -42,15 +42,14 @@ impl IncidentRecord {
         if self.busy_until(now).is_some() || self.due.is_none_or(|due| due > now) {
             return None;
         }
+        let is_untold = self.told.is_none();
         let end = self.ends.is_some_and(|end| end <= now);
         match self.status {
             Status::Containing => Some(Due::Resume),
             Status::Releasing => Some(Due::FinishUndo),
-            Status::Waiting | Status::Held | Status::Released | Status::Rejected | Status::Closed
-                if self.told.is_none() =>
-            {
-                Some(Due::Announce)
-            }
+            // That people cannot be told keeps nobody from looking: whoever looks tells that too.
+            Status::Waiting if is_untold && !self.holds.is_empty() => Some(if end { Due::End } else { Due::Verify }),
+            Status::Waiting | Status::Released | Status::Rejected | Status::Closed if is_untold => Some(Due::Announce),
             Status::Waiting => match &self.approval {
                 // What could not be asked is asked before it is dropped.
                 Some(approval) if approval.expires <= now && !self.is_asked_on(now) => {

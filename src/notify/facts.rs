@@ -4,7 +4,7 @@ use crate::change::Change;
 use crate::id::Place;
 use crate::incident::{Incident, News, Outcome, Part, StepResult, Verdict};
 use crate::plan::Step;
-use crate::policy::{Refusal, Response};
+use crate::policy::Response;
 use std::collections::BTreeSet;
 
 /// The parts, the worst first, so that what is cut off at the end is the best news.
@@ -91,7 +91,7 @@ pub(super) fn to_do<'a>(parts: &[&'a Part]) -> Vec<ToDo<'a>> {
     let mut all: Vec<ToDo> = Vec::new();
     for part in parts {
         let at = &part.plan.subject.at;
-        if part.decision.refused == Some(Refusal::MadeUp) {
+        if part.is_made_up() {
             let say = "Find out who put this finding on Quell's event bus, or invoked its function. Do nothing about \
                 what it names.";
             all.push(ToDo { at, say: say.to_owned(), commands: Vec::new() });

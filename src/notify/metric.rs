@@ -3,7 +3,6 @@
 use crate::finding::FindingType;
 use crate::incident::{Incident, News, Outcome};
 use crate::plan::NoSteps;
-use crate::policy::Refusal;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -46,7 +45,7 @@ pub fn metrics(incident: &Incident, now: Timestamp) -> Value {
         "Failures": failures(incident),
         "OverLimit": u8::from(matches!(incident.news, Some(News::OverLimit { .. }))),
         "Reopened": u8::from(matches!(incident.news, Some(News::Reopened { .. }))),
-        "MadeUp": u8::from(incident.parts.iter().any(|part| part.decision.refused == Some(Refusal::MadeUp))),
+        "MadeUp": u8::from(incident.is_made_up()),
         "finding": incident.finding.id,
     });
     if let (Some(seconds), Some(fields)) = (seconds, metrics.as_object_mut()) {

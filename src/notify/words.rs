@@ -217,7 +217,7 @@ fn new(incident: &Incident, news: &News) -> String {
         }
         News::AskAgain => "What would be done is no longer what was shown; look again, and decide again.".to_owned(),
         News::OverLimit { counter } => format!(
-            "The limit of the hour is reached ({}). What else waits for that is told together, in a message a minute.",
+            "The limit of the hour is reached ({}). What else waits for that is told together, up to 25 in a message.",
             defanged(counter, 120)
         ),
         News::HeldBack => "Nobody decided in time, and what the rule says to do then is held back.".to_owned(),

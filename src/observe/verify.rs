@@ -126,8 +126,11 @@ impl Body {
 /// Compares what decides whether and on what Quell acts. Counts, times and texts change with every update.
 fn compared(ours: &Finding, theirs: &Finding) -> Verification {
     let Some(what) = difference(ours, theirs) else {
-        if theirs.archived && !ours.archived {
-            return Verification::Overtaken { why: "somebody has archived the finding since it was sent".to_owned() };
+        let overtaken = |why: &str| Verification::Overtaken { why: why.to_owned() };
+        match (ours.archived, theirs.archived) {
+            (false, true) => return overtaken("somebody has archived the finding since it was sent"),
+            (true, false) => return overtaken("it says that it is archived, and GuardDuty says that it is not"),
+            (true, true) | (false, false) => {}
         }
         return Verification::Known { updated: theirs.updated };
     };

@@ -60,7 +60,7 @@ fn became(outcome: &Outcome) -> String {
 #[must_use]
 pub fn tone(verdict: &str) -> Tone {
     match verdict {
-        "contained" | "released" | "rejected" | "abandoned" | "gone" | "nothing-to-do" => Tone::Good,
+        "contained" | "released" | "rejected" | "gone" | "nothing-to-do" => Tone::Good,
         "not-contained" | "partial" | "failed" | "refused" => Tone::Bad,
         _ => Tone::Open,
     }

@@ -1,5 +1,7 @@
 //! What keeps Quell from acting, and the words that people get for it.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has said what it has to say")]
+
 use crate::attacker::Attacker;
 use crate::cloud::{Fault, Refusal, Rule, breakpoint};
 use crate::crash::scene;
@@ -7,7 +9,7 @@ use crate::looking_after::{HOUR, KEY_ID};
 use crate::one_group::probe_of;
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
-use crate::story::{but, works};
+use crate::story::{but, newer, works};
 use crate::taking_back::verdict;
 use serde_json::{Value, json};
 
@@ -72,6 +74,61 @@ async fn a_finding_that_guardduty_does_not_know_is_refused_and_told() {
     let trusting = Rehearsal::of(&format!("[guards]\nverify_findings = false\n{CONTAIN}")).await;
     let unknown: Value = serde_json::from_str(&trusting.account.localise(&read(KEY))).unwrap_or_default();
     assert_eq!(verdict(&trusting.handle(unknown, 0).await), "contained");
+}
+
+/// Whoever may invoke the function may know an id that GuardDuty did give, and would have later states taken for older ones.
+fn forged(quell: &Rehearsal) -> Vec<(Value, &'static str, &'static str)> {
+    [
+        (
+            "/detail/type",
+            json!("UnauthorizedAccess:IAMUser/MaliciousIPCaller"),
+            "refused",
+            "GuardDuty has another type",
+        ),
+        ("/detail/type", json!("Policy:S3/BucketPublicAccessGranted"), "told", "Policy:S3/BucketPublicAccessGranted"),
+        ("/detail/service/additionalInfo", json!({ "sample": true }), "planned", "the finding is a sample"),
+    ]
+    .map(|(path, value, verdict, says)| {
+        let mut event = quell.event(&newer(&read(KEY)));
+        event["detail"]["updatedAt"] = json!("2099-01-01T00:00:00.000Z");
+        event["detail"]["service"]["count"] = json!(1_000_000);
+        *event.pointer_mut(path).unwrap() = value;
+        (event, verdict, says)
+    })
+    .into()
+}
+
+#[tokio::test]
+async fn what_is_made_up_under_a_known_findings_id_is_told_and_changes_nothing() {
+    let approve = CONTAIN.replace("contain", "approve");
+    for (policy, order, then) in [
+        (CONTAIN, None, "kept"),
+        (approve.as_str(), None, "known"),
+        (approve.as_str(), Some("reject"), "rejected"),
+        (CONTAIN, Some("undo"), "released"),
+    ] {
+        let quell = Rehearsal::of(policy).await;
+        quell.deliver(&read(KEY)).await.unwrap();
+        if let Some(order) = order {
+            quell.order_about(order, KEY_ID, 1).await;
+        }
+        let record = quell.order_about("show", KEY_ID, 2).await;
+        for (event, end, says) in forged(&quell) {
+            check(&quell, event, end, &[says]).await;
+            assert_eq!(quell.order_about("show", KEY_ID, 2).await, record, "{says}");
+        }
+        assert_eq!(verdict(&quell.deliver(&newer(&read(KEY))).await), then, "{order:?} {}", quell.email());
+    }
+}
+
+#[tokio::test]
+async fn a_finding_is_acted_on_whatever_was_made_up_under_its_id_before() {
+    for case in 0..3 {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let (event, end, says) = forged(&quell).remove(case);
+        check(&quell, event, end, &[says]).await;
+        assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained", "{says}: {}", quell.email());
+    }
 }
 
 #[tokio::test]
@@ -287,6 +344,9 @@ async fn the_kill_switch_says_how_far_quell_may_go() {
         let event = quell.event(&read(KEY));
         check(&quell, event, end, &[says]).await;
     }
+    // Who may delete it may as well set it.
+    let quell = Rehearsal::of(CONTAIN).await.with("QUELL_KILL_SWITCH", "quell-kill-switch-that-is-gone");
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
     let quell = Rehearsal::of(CONTAIN).await.with("QUELL_KILL_SWITCH", "quell-kill-switch");
     quell.cloud.set_parameter("quell-kill-switch", "contain").await;
     assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
@@ -338,6 +398,12 @@ async fn load_balancers_are_told_without_delaying_containment_and_count_where_th
     let asked = calls.iter().filter(|call| call.service == "elasticloadbalancing").map(|call| call.start).min();
     let moved = calls.iter().filter(|call| call.operation == "ModifyNetworkInterfaceAttribute").map(|call| call.end);
     assert!(asked > moved.max(), "{calls:#?}");
+
+    // Who decides about what is protected must know it too.
+    let protect = "[[protect]]\naccount = '*'\nowner = 'Payments'\nreason = 'month end'\n";
+    let quell = Rehearsal::of(&format!("{protect}{CONTAIN}")).await;
+    balanced(&quell).await;
+    check(&quell, quell.event(&read("instance_talks_to_c2")), "refused", &["Payments", LOST]).await;
 
     let ceiling = |most: u8| CONTAIN.replace("response", &format!("max_blast = {most}\nresponse"));
     let quell = Rehearsal::of(&ceiling(2)).await;

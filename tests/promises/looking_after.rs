@@ -5,7 +5,7 @@ use crate::attacker::quarantine_groups;
 use crate::cloud::{Fault, Refusal, Rule};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
-use crate::story::newer;
+use crate::story::{but, newer};
 use crate::taking_back::verdict;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -276,4 +276,61 @@ async fn what_a_person_gave_back_stays_so_after_the_rest_has_ended() {
     assert_eq!(verdict(&quell.handle(event, 2 * HOUR).await), "contained", "{}", quell.email());
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), rest);
     assert!(quell.email().contains("what a person gave back is left alone"), "{}", quell.email());
+}
+
+/// Somebody who keeps people from being told shall not keep Quell from looking.
+#[tokio::test]
+async fn what_is_held_is_looked_after_though_nobody_can_be_told() {
+    let quell = Rehearsal::of(&rule("contain", "expires = '4h'")).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let contained = quell.cloud.world().await;
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    refuse(&quell, &["sns:Publish"], Refusal::Denied);
+    for later in [6, 70, 130] {
+        iam.call("DeleteUserPolicy", &[("UserName", "ann"), ("PolicyName", "QuellQuarantine")]).await;
+        quell.tick(later).await.unwrap_err();
+        assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0], "{later} seconds after");
+    }
+    quell.tick(4 * HOUR + 60).await.unwrap_err();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    quell.tick(4 * HOUR + 120).await.unwrap();
+    assert_eq!(quell.verdicts(), ["RELEASED"], "{}", quell.email());
+}
+
+/// What only the newer state names would be dropped.
+#[tokio::test]
+async fn an_older_state_of_a_finding_does_not_take_over_what_is_tried_again() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let whole = but("attack_sequence", &[GROUP]);
+    let first = without_the_instance(&quell, &whole);
+    let second = quell.event(&newer(&whole));
+    refuse(&quell, &["iam:ListAccessKeys", "ec2:DescribeInstances"], Refusal::Throttled);
+    quell.handle(first.clone(), 0).await.unwrap_err();
+    quell.handle(second.clone(), 20).await.unwrap_err();
+    quell.cloud.heal();
+    quell.handle(first, 70).await.ok();
+    quell.handle(second, 90).await.ok();
+    for later in [150, 400] {
+        quell.tick(later).await.ok();
+    }
+    let changes = quell.changes(&before, &quell.cloud.world().await);
+    assert!(changes.iter().any(|change| change.contains("eni-")), "{changes:?} {}", quell.email());
+}
+
+/// What a run had only taken to look at, and was killed before it put it down, is nobody's business after that.
+#[tokio::test]
+async fn what_is_over_is_not_due_for_ever() {
+    let quell = Rehearsal::of(&rule("plan", "")).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "planned");
+    let event = quell.event(&newer(&read(KEY)));
+    quell.killed_at("TransactWriteItems", Fault::PauseAfter, event, 10).await;
+    let open = |answer: Value| answer["ok"]["incidents"].as_array().map(Vec::len);
+    let list = || quell.order(json!({ "command": "incidents", "open": true }), 200);
+    assert_eq!(open(list().await), Some(1));
+    quell.tick(210).await.unwrap();
+    assert_eq!(open(list().await), Some(0));
 }

@@ -158,7 +158,7 @@ fn a_broken_rule_is_found() {
     found(4, Sabotage::UndoForgetsOthers, "5: undo opens nothing");
     found(1, Sabotage::ContainedUnsaid, "7: that it was contained again");
     found(0, Sabotage::SaidUnread, "7: contained is said only");
-    found_in(Bound { undos: 1, ..UPDATED }, Sabotage::ReleasedForgotten, "6: what an operator gave back");
+    found_in(Bound { undos: 1, ..TWICE }, Sabotage::ReleasedForgotten, "6: what an operator gave back");
     found(0, Sabotage::ToldAgain, "6: told once");
     found(0, Sabotage::RestUnscheduled, "7: what is unfinished");
     found(3, Sabotage::UndoWritesNothing, "5: the last to let go");

@@ -55,6 +55,7 @@ fn check(asked: &Claim, record: &IncidentRecord, expect: &str) {
         Decided::Won(_) => "Won".to_owned(),
         Decided::Denied(Denied::Known(_)) => "Known".to_owned(),
         Decided::Denied(Denied::OtherPlan(_)) => "OtherPlan".to_owned(),
+        Decided::Denied(Denied::Another) => "Another".to_owned(),
         Decided::Denied(Denied::Busy { .. }) => "Busy".to_owned(),
         Decided::Denied(Denied::Wait { .. }) => "Wait".to_owned(),
         Decided::Denied(Denied::OverLimit { .. }) => "OverLimit".to_owned(),
@@ -107,6 +108,7 @@ fn a_delivery_is_answered_by_what_is_known() {
     check(&same(0), &containing(), "Busy");
     check(&newer(0), &containing(), "Wait");
     check(&same(1), &containing(), "Resumed");
+    check(&ask(incident(Response::Contain, true, 0), Occasion::Delivery, 1), &containing(), "Known");
     let untold = done(&containing(), &Outcome::Changed, None);
     check(&same(0), &untold, "Busy");
     check(&same(1), &untold, "Announce");

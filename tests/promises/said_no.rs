@@ -23,6 +23,14 @@ async fn turned_down() -> (Rehearsal, String) {
     (quell, whole)
 }
 
+pub fn with_another_instance(whole: &str) -> String {
+    let mut whole: Value = serde_json::from_str(whole).unwrap();
+    let resources = whole.pointer_mut("/detail/service/detection/sequence/resources").unwrap().as_array_mut().unwrap();
+    let other = resources[1].to_string().replace("i-0a1b2c3d4e5f60718", "i-0c1b2c3d4e5f60718");
+    resources.push(serde_json::from_str(&other).unwrap());
+    whole.to_string()
+}
+
 /// What was contained beside it was for a time, and is over.
 #[tokio::test]
 async fn a_no_outlasts_what_was_contained_for_a_time() {
@@ -117,15 +125,40 @@ async fn what_a_finding_names_after_what_it_named_after_a_no_is_asked() {
     quell.decide(CONTAIN);
     let second = quell.event(&newer(&whole));
     assert_eq!(verdict(&quell.handle(second, 20).await), "waiting-for-approval", "{}", quell.email());
-    // Another instance, too.
-    let mut third: Value = serde_json::from_str(&newer(&newer(&whole))).unwrap();
-    let resources = third.pointer_mut("/detail/service/detection/sequence/resources").unwrap().as_array_mut().unwrap();
-    let other = resources[1].to_string().replace("i-0a1b2c3d4e5f60718", "i-0c1b2c3d4e5f60718");
-    resources.push(serde_json::from_str(&other).unwrap());
-    let third = quell.event(&third.to_string());
+    let third = quell.event(&with_another_instance(&newer(&newer(&whole))));
     assert_eq!(verdict(&quell.handle(third, 60).await), "waiting-for-approval", "{}", quell.email());
     assert!(quell.email().contains("i-0c1b2c3d4e5f60718"), "{}", quell.email());
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+}
+
+/// And so it is where a person approved what came between.
+#[tokio::test]
+async fn what_a_finding_names_after_a_no_and_a_yes_is_asked() {
+    let (mut quell, whole) = turned_down().await;
+    quell.decide(CONTAIN);
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&whole)), 20).await), "waiting-for-approval");
+    let plan = quell.email().split("--plan ").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    assert_eq!(quell.approve(GROUP_ID, plan, 40).await["ok"]["verdict"], "partial", "{}", quell.email());
+    let before = quell.cloud.world().await;
+    quell.handle(quell.event(&with_another_instance(&newer(&newer(&whole)))), 60).await.unwrap();
+    let email = quell.email();
+    assert!(email.contains(WAITS) && email.contains("i-0c1b2c3d4e5f60718"), "{email}");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{email}");
+}
+
+/// What a person was to decide on and the finding does not name any more is not dropped in silence.
+#[tokio::test]
+async fn what_is_no_longer_named_when_a_person_decides_is_said() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    quell.deliver(&whole).await.unwrap();
+    let mut second: Value = serde_json::from_str(&with_another_instance(&newer(&whole))).unwrap();
+    second.pointer_mut("/detail/service/detection/sequence/resources").unwrap().as_array_mut().unwrap().remove(1);
+    assert_eq!(verdict(&quell.handle(quell.event(&second.to_string()), 20).await), "waiting-for-approval");
+    quell.approve(GROUP_ID, 2, 40).await;
+    let email = quell.email();
+    let said = "the newest state of the finding does not name it any more";
+    assert!(email.contains(WAITS) && email.contains(said) && email.contains("i-0a1b2c3d4e5f60718"), "{email}");
 }
 
 /// What a newer state names beside what a person said no to is asked about, and done, also where the rest cannot be seen.

@@ -3,8 +3,10 @@
 use crate::attacker::{Attacker, quarantine_groups};
 use crate::cloud::{Call, Fault, Refusal, Rule};
 use crate::crash::scene::{self, Scene};
+use crate::looking_after::{GROUP, GROUP_ID, without_the_instance};
 use crate::one_group::SEVERAL_SECONDS;
 use crate::rehearsal::{Rehearsal, incident_in};
+use crate::said_no::with_another_instance;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
 use serde_json::{Value, json};
@@ -451,4 +453,60 @@ async fn what_is_read_as_it_was_before_containment_is_given_back_all_the_same() 
         assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{scene}: {}", quell.email());
         assert_eq!(quell.verdicts().last().map(String::as_str), Some("RELEASED"), "{scene}: {}", quell.email());
     }
+}
+
+/// What waits beside it is no longer asked about, and people read so before and after.
+#[tokio::test]
+async fn an_undo_says_of_what_it_drops_that_nobody_is_asked_any_more() {
+    let quell = Rehearsal::of(&format!("[limit]\nremediation = {{ compromised-instance = 0 }}\n{CONTAIN}")).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&but("attack_sequence", &[GROUP])).await), "partial", "{}", quell.email());
+    let order = json!({ "command": "undo", "incident": quell.incident(GROUP_ID), "dry_run": true });
+    let shown = quell.order(order, 10).await;
+    assert!(shown.to_string().contains("nobody would be asked about instance i-"), "{shown}");
+    assert_eq!(quell.order_about("undo", GROUP_ID, 20).await["ok"]["verdict"], "released", "{}", quell.email());
+    assert!(quell.email().contains("was not contained, and nobody is asked about it any more"), "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+/// What a person gave back is no part of what is approved later.
+#[tokio::test]
+async fn what_was_given_back_does_not_keep_the_rest_from_being_approved() {
+    let quell = Rehearsal::of(&format!("[limit]\nremediation = {{ compromised-instance = 0 }}\n{CONTAIN}")).await;
+    let before = quell.cloud.world().await;
+    let whole = but("attack_sequence", &[GROUP]);
+    assert_eq!(verdict(&quell.deliver(&whole).await), "partial", "{}", quell.email());
+    for step in [1, 2] {
+        let order = json!({ "command": "undo", "incident": quell.incident(GROUP_ID), "step": step });
+        let undone = quell.order(order, 10 * step).await;
+        assert!(undone["ok"].is_object(), "{undone}");
+    }
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    let another = with_another_instance(&newer(&whole));
+    assert_eq!(verdict(&quell.handle(quell.event(&another), 60).await), "waiting-for-approval", "{}", quell.email());
+    let plan = quell.email().split("--plan ").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    let approved = quell.approve(GROUP_ID, plan, 90).await;
+    let changes = quell.changes(&before, &quell.cloud.world().await);
+    let is_isolated = changes.iter().any(|change| change.contains("eni-0a1b2c3d4e5f60001"));
+    assert!(is_isolated && !changes.iter().any(|change| change.contains("ann")), "{approved} {changes:?}");
+}
+
+/// What a person gave back is left alone; of what the finding names beside it after that, a person is asked.
+#[tokio::test]
+async fn what_a_finding_names_after_an_undo_is_asked() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let whole = but("attack_sequence", &[GROUP]);
+    quell.handle(without_the_instance(&quell, &whole), 0).await.unwrap();
+    assert_eq!(quell.order_about("undo", GROUP_ID, 10).await["ok"]["verdict"], "released", "{}", quell.email());
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&whole)), 60).await), "waiting-for-approval");
+    assert!(quell.email().contains("a person gave back what was contained before"), "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+    let plan = quell.email().split("--plan ").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    let approved = quell.approve(GROUP_ID, plan, 90).await;
+    let changes = quell.changes(&before, &quell.cloud.world().await);
+    let is_isolated = changes.iter().any(|change| change.contains("eni-0a1b2c3d4e5f60001"));
+    assert!(is_isolated && !changes.iter().any(|change| change.contains("ann")), "{approved} {changes:?}");
+    assert_eq!(quell.order_about("undo", GROUP_ID, 200).await["ok"]["verdict"], "released", "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
 }

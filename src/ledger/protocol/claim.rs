@@ -6,8 +6,8 @@ use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
 use super::finish::note_asked;
 use super::limit::{Limit, begun, counts, is_counted, own};
 use super::merge::{
-    added, approved, fresh, has_ended, is_another_plan, is_begun, is_newer, merged, renewed, resumed, shown_again,
-    twin, updated, was_let_go, without,
+    added, approved, fresh, has_ended, is_another_plan, is_begun, is_newer, merged, names_more, renewed, resumed,
+    shown_again, twin, updated, was_let_go, without,
 };
 use super::waiting::gives_way;
 use super::{Seen, Swap, held_by};
@@ -93,6 +93,8 @@ pub enum Denied {
     Known(Box<IncidentRecord>),
     /// The approval is for a plan that is no longer the newest.
     OtherPlan(Box<IncidentRecord>),
+    /// What came in is not the finding that is known by this id: its record is none of it.
+    Another,
     /// With the containment of these settings there would be more than the limit.
     OverLimit { counter: CounterKey, settings: BTreeSet<HoldKey> },
 }
@@ -108,6 +110,9 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
     let Some(known) = &seen.incident else { return begin(claim, seen, fresh(claim), How::Fresh) };
     if known.is_leased_to(&claim.by.lease) {
         return Decided::Won(Box::new(known.clone()));
+    }
+    if claim.occasion == Occasion::Delivery && is_another(&claim.incident, &known.incident) {
+        return denied(Denied::Another);
     }
     if let Some(until) = known.busy_until(claim.now) {
         // Who is at it works on what it knew.
@@ -140,6 +145,22 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
     }
 }
 
+/// Whether somebody made up what came in and gave it the id of a finding that GuardDuty did send. What is only told GuardDuty was
+/// not asked about; but it never gives a finding another type, nor is one a sample later.
+fn is_another(new: &Incident, known: &Incident) -> bool {
+    let is_only_told = || new.parts.iter().all(|part| part.decision.response == Response::Notify);
+    new.is_made_up() && !known.is_made_up()
+        || new.finding.sample && !known.finding.sample
+        || new.finding.kind != known.finding.kind && is_only_told()
+}
+
+/// Whether the known one was made up, and this one was not: whatever time that claims, this is no older state of it.
+fn is_first(new: &Incident, known: &Incident) -> bool {
+    known.is_made_up() && !new.is_made_up()
+        || known.finding.sample && !new.finding.sample
+        || known.finding.kind != new.finding.kind
+}
+
 fn soon(claim: &Claim) -> Timestamp {
     claim.now.saturating_add(SOON).unwrap_or(Timestamp::MAX)
 }
@@ -159,12 +180,16 @@ fn denied(why: Denied) -> Decided {
 /// What there is to do about an incident that is known and that nobody is at.
 fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
     let nothing = || Err(Denied::Known(Box::new(known.clone())));
-    let newer = is_newer(&claim.incident.finding, &known.incident.finding);
+    let newer =
+        is_first(&claim.incident, &known.incident) || is_newer(&claim.incident.finding, &known.incident.finding);
+    let older = is_newer(&known.incident.finding, &claim.incident.finding);
     let untold = known.told.is_none();
     match (claim.occasion, known.status) {
+        // What only the newer state names would be dropped: the sweep goes on with that one.
+        (Occasion::Delivery, Status::Containing) | (Occasion::Asked, _) if older => nothing(),
         (Occasion::Delivery, Status::Containing) => Ok(How::Resumed),
         // What comes of an update is told with all that nobody may have heard of before.
-        (Occasion::Delivery, Status::Held) if newer => Ok(How::Again),
+        (Occasion::Delivery, Status::Held) if newer && !known.is_wanted_back() => Ok(How::Again),
         (Occasion::Delivery, Status::Waiting)
             if newer && (!known.holds.is_empty() || !added(claim, known).is_empty() || is_overtaken(claim, known)) =>
         {
@@ -173,12 +198,16 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
         (Occasion::Delivery, Status::Closed) if newer && !(untold && known.incident.news.is_some()) => Ok(How::Again),
         // The tick tells it with others.
         (Occasion::Delivery, _) if known.gathered => nothing(),
+        // What comes of a look is told with that, too.
+        (Occasion::Verify, Status::Held | Status::Waiting) if !known.holds.is_empty() => Ok(How::Again),
         (Occasion::Delivery | Occasion::Announce | Occasion::Verify, _) if untold && is_finished(known.status) => {
             Ok(How::Announce)
         }
-        (Occasion::Verify, Status::Held | Status::Waiting) if !known.holds.is_empty() => Ok(How::Again),
         (Occasion::Delivery, Status::Rejected) if newer && is_another_plan(claim, known) => Ok(How::Again),
-        (Occasion::Delivery, Status::Released | Status::Rejected) if newer && known.said_left.is_none() => {
+        (Occasion::Delivery, Status::Released) if newer && names_more(claim, known) => Ok(How::Again),
+        (Occasion::Delivery, Status::Released | Status::Rejected | Status::Held)
+            if newer && known.said_left.is_none() =>
+        {
             Ok(How::LeftAlone)
         }
         // It is decided on once that is over.

@@ -7,8 +7,8 @@ use super::super::schema::Schema;
 use super::claim::{Claim, Occasion};
 use super::held_by;
 use super::waiting::{
-    after_a_no, asked_anew, gives_way, has_a_no, in_place_of, is_rejected, is_unseen, still_rejected, still_waiting,
-    unnamed, with_earlier, with_what_is_lost,
+    after_a_no, after_an_undo, asked_anew, gives_way, has_a_no, in_place_of, is_rejected, is_unseen, still_rejected,
+    still_waiting, unnamed, with_earlier, with_what_is_lost,
 };
 use crate::change::{Change, Value};
 use crate::finding::Finding;
@@ -36,6 +36,7 @@ pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
         incident: claim.incident.clone(),
         holds: Vec::new(),
         let_go: BTreeSet::new(),
+        by_hand: BTreeSet::new(),
         told: None,
         gathered: false,
         said: None,
@@ -57,6 +58,7 @@ pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
 /// was shown, and is planned anew when a person decides; what comes to it is shown as another plan.
 pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let (parts, approval, asked) = match &known.approval {
+        _ if known.status == Status::Released => (beside_what_was_given_back(claim, known), None, Some(News::More)),
         Some(approval) if known.status != Status::Rejected => {
             let parts = beside_what_waits(claim, known);
             let (approval, news) = asked_anew(approval, &parts, claim, known);
@@ -78,6 +80,7 @@ fn beside_what_waits(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         Some(new) if newer && has_ended(part, known) => new.clone(),
         Some(_) | None if has_ended(part, known) => ended(part),
         new if is_begun(part) => extended(part, new, known, newer),
+        Some(_) | None if is_given_back(part, known) => part.clone(),
         Some(new) if gives_way(part, new) && has_a_no(part) => after_a_no(&in_place_of(part, new)),
         Some(new) if gives_way(part, new) => in_place_of(part, new),
         Some(_) | None => still_waiting(part, claim),
@@ -87,9 +90,20 @@ fn beside_what_waits(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
     old.chain(added.map(|part| if is_after_a_no { after_a_no(part) } else { part.clone() })).collect()
 }
 
-/// Whether a person said no to what there was of it, and nothing is held: what it names later is asked about too.
+/// What a person gave back stays so, and what the finding names beside it is asked about.
+fn beside_what_was_given_back(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
+    known.incident.parts.iter().cloned().chain(added(claim, known).into_iter().map(after_an_undo)).collect()
+}
+
+/// Whether a newer state of the finding would have something done that it did not name before.
+pub(super) fn names_more(claim: &Claim, known: &IncidentRecord) -> bool {
+    let is_new = |part: &&Part| part.decision.response >= Response::Approve && part.plan.is_something_new();
+    added(claim, known).iter().any(is_new)
+}
+
+/// Whether a person said no to something of it: what it names later is asked about too.
 fn is_after_a_no(known: &IncidentRecord) -> bool {
-    known.holds.is_empty() && known.incident.parts.iter().any(has_a_no)
+    known.incident.parts.iter().any(has_a_no)
 }
 
 /// The parts that the incident does not have.
@@ -164,6 +178,7 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
     // What a person said no to is not asked again, nor done.
     let new = new.map(|part| match twin(part, &known.incident.parts) {
         Some(decided) if is_rejected(decided) => still_rejected(decided, part),
+        Some(old) if is_given_back(old, known) => old.clone(),
         // What the finding does next has it contained again; a decision on something else, or another try, does not.
         Some(before) if !newer && has_ended(before, known) => ended(before),
         Some(old) if has_a_no(old) => after_a_no(&with_what_is_lost(old, part)),
@@ -171,7 +186,16 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         None if is_after_a_no(known) => after_a_no(part),
         Some(_) | None => part.clone(),
     });
-    kept.chain(over).chain(unnamed(claim, known)).chain(new).collect()
+    kept.chain(over).chain(unnamed(claim, known)).chain(unasked(claim, known)).chain(new).collect()
+}
+
+/// What a person was to decide on, and the finding does not name any more: that nothing of it is done is said.
+fn unasked(claim: &Claim, known: &IncidentRecord) -> impl Iterator<Item = Part> {
+    let waits = |part: &&Part| part.decision.response == Response::Approve && part.plan.no_steps.is_none();
+    let is_unnamed = |part: &&Part| twin(part, &claim.incident.parts).is_none();
+    let why = "the newest state of the finding does not name it any more";
+    let unnamed = known.incident.parts.iter().filter(waits).filter(is_unnamed).cloned();
+    unnamed.map(move |part| Part { decision: part.decision.clone().lowered_to(Response::Plan, why), ..part })
 }
 
 /// Nothing is done of a finding of which nothing was wanted, but what a person approves.
@@ -190,6 +214,13 @@ pub(super) fn has_ended(part: &Part, known: &IncidentRecord) -> bool {
     // What a person gave back of it stays so.
     let by_time = part.keys().any(|key| !known.let_go.contains(&key));
     !part.plan.stages.is_empty() && !part.results.is_empty() && is_back && is_free && by_time
+}
+
+/// Whether a person gave all of the part back, so that there is nothing left in its plan.
+fn is_given_back(part: &Part, known: &IncidentRecord) -> bool {
+    let at = &part.plan.subject.at;
+    let is_back = |it: &StepResult| known.let_go.contains(&HoldKey::of(at, &it.change.setting));
+    part.plan.stages.is_empty() && !part.results.is_empty() && part.results.iter().all(is_back)
 }
 
 fn ended(part: &Part) -> Part {
@@ -235,8 +266,9 @@ fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool)
     }
     part.plan.left_out.retain(|what| !what.contains(FOUND_LATER) && what != NOT_SEEN);
     let found = || {
-        let found = new.plan.steps().filter(|step| !known.let_go.contains(&key(step)) && !step.is_nothing_new());
-        found.filter(|step| !is_over(step))
+        let is_left = |key: &HoldKey| known.let_go.contains(key) || known.by_hand.contains(key);
+        let found = new.plan.steps().filter(|step| !step.is_nothing_new() && !is_over(step));
+        found.filter(move |step| !is_left(&key(step)))
     };
     let more: Vec<Step> = found().filter(|step| !known_keys.contains(&key(step))).cloned().collect();
     let held = |step: &Step| {
@@ -375,7 +407,8 @@ pub fn out_of_sight<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a
 /// not be looked at, or something could not be asked, which may pass.
 #[must_use]
 pub fn unsure<'a>(new: &'a Incident, known: &IncidentRecord) -> Option<&'a str> {
-    if !matches!(known.status, Status::Held | Status::Containing)
+    if new.is_made_up()
+        || !matches!(known.status, Status::Held | Status::Containing)
         || new.parts.iter().any(|part| twin(part, &known.incident.parts).is_none())
     {
         return None;

@@ -5,12 +5,18 @@ use super::super::record::{IncidentRecord, Status, Undo, What, Who, Worker};
 use super::Swap;
 use super::finish::{kept_on, next_end};
 use crate::change::Value;
-use crate::incident::{Incident, News, Outcome, StepResult};
+use crate::incident::{Incident, News, Outcome, Part, StepResult};
 use crate::policy::Response;
 use jiff::{SignedDuration, Timestamp};
 
 /// What is left to decide at least, once an undo that stood in the way is over.
 const TO_DECIDE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Why what waited for a person does so no more.
+const GIVEN_BACK: &str = "what was contained was given back";
+
+/// Why it is not known whether a setting still holds that a person wanted back.
+const LEFT_TO_PEOPLE: &str = "a person wanted it back, and Quell could not give it back: nobody looks at it any more";
 
 /// When what could not be ended is ended once more: what failed, and what AWS refused.
 const SOON: SignedDuration = SignedDuration::from_hours(6);
@@ -86,6 +92,12 @@ impl LetGo {
     }
 }
 
+/// What waited for a person when one wanted all of the incident back: nobody is asked about it any more.
+pub fn not_asked_any_more(record: &IncidentRecord) -> impl Iterator<Item = &Part> {
+    let is_dropped = |part: &&Part| part.decision.lowered.last().is_some_and(|why| why == GIVEN_BACK);
+    record.incident.parts.iter().filter(is_dropped).filter(|part| part.plan.no_steps.is_none())
+}
+
 /// Takes the incident to give back all it holds, or only `keys`. An undo that crashed is gone on with as it was asked.
 pub fn begin_undo(
     record: &IncidentRecord,
@@ -132,7 +144,7 @@ pub fn begin_undo(
         record.approval = None;
         for part in &mut record.incident.parts {
             if part.decision.response == Response::Approve {
-                part.decision = part.decision.clone().lowered_to(Response::Plan, "what was contained was given back");
+                part.decision = part.decision.clone().lowered_to(Response::Plan, GIVEN_BACK);
             }
         }
     }
@@ -152,7 +164,8 @@ pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[Done], news: Ne
     for Done { key, became, writes } in done {
         record.note_writes(now, by, said(key, became), writes.clone());
         if became.is_over() {
-            no_longer_ours(&mut record.incident, key);
+            // It is not called contained any more, whatever is told later.
+            became_of(&mut record.incident, key, &Outcome::LetGo);
             record.holds.retain(|held| held != key);
             // What was for a time and is over may be contained again; what a person gave back may not.
             if !by_time {
@@ -180,6 +193,13 @@ pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[Done], news: Ne
     }
     if record.status != Status::Releasing {
         record.undo = None;
+        for Done { key, .. } in done.iter().filter(|done| !by_time && !done.became.is_over()) {
+            record.by_hand.insert(key.clone());
+            record.said_left = None;
+            let unread = Outcome::Unread { why: LEFT_TO_PEOPLE.to_owned(), transient: false };
+            became_of(&mut record.incident, key, &unread);
+        }
+        record.by_hand.retain(|key| record.holds.contains(key));
         // What stays held is looked after, also where nothing was seen to hold yet.
         record.contained = record.contained.or(Some(now)).filter(|_| !record.holds.is_empty());
         record.failures = 0;
@@ -202,12 +222,11 @@ pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[Done], news: Ne
     Swap { incident: Some(record), ..Swap::default() }
 }
 
-/// What was let go is not called contained any more, whatever is told later.
-fn no_longer_ours(incident: &mut Incident, key: &HoldKey) {
+fn became_of(incident: &mut Incident, key: &HoldKey, outcome: &Outcome) {
     for part in &mut incident.parts {
         let at = part.plan.subject.at.clone();
         let of_key = |result: &&mut StepResult| HoldKey::of(&at, &result.change.setting) == *key;
-        part.results.iter_mut().filter(of_key).for_each(|result| result.outcome = Outcome::LetGo);
+        part.results.iter_mut().filter(of_key).for_each(|result| result.outcome = outcome.clone());
     }
 }
 

@@ -16,6 +16,9 @@ use std::collections::BTreeSet;
 /// Why another plan of what a guard held back waits too.
 const HELD_BACK_BEFORE: &str = "that was said of an earlier plan; what is planned since, a person decides too";
 
+/// Why nothing else of a finding is done without a person, of which one gave back what was contained.
+const GAVE_BACK_BEFORE: &str = "a person gave back what was contained before";
+
 /// What an earlier state of a finding named, and nobody had decided on when the next one came.
 const EARLIER: &str = ": named by an earlier state of the finding, and not in this plan";
 
@@ -196,9 +199,18 @@ pub(super) fn still_rejected(decided: &Part, now: &Part) -> Part {
     if is_else || now.decision.refused.is_some() { after_a_no(now) } else { decided.clone() }
 }
 
-/// The part as it is planned after a person said no to something else of the finding: only a person has it done, not time,
-/// nor an answer that comes late.
+/// The part as it is planned after a person said no to something else of the finding.
 pub(super) fn after_a_no(now: &Part) -> Part {
+    only_by_a_person(now, SAID_NO_BEFORE)
+}
+
+/// The part as it is planned after a person gave back all that the finding had named before.
+pub(super) fn after_an_undo(now: &Part) -> Part {
+    only_by_a_person(now, GAVE_BACK_BEFORE)
+}
+
+/// Only a person has it done, not time, nor an answer that comes late.
+fn only_by_a_person(now: &Part, why: &str) -> Part {
     let mut part = now.clone();
     let decision = &mut part.decision;
     decision.response = decision.response.min(Response::Approve);
@@ -206,7 +218,7 @@ pub(super) fn after_a_no(now: &Part) -> Part {
     left_to_a_person(decision);
     decision.approval =
         decision.approval.take().map(|approval| policy::Approval { fallback: Fallback::Abandon, ..approval });
-    push_once(&mut decision.lowered, SAID_NO_BEFORE);
+    push_once(&mut decision.lowered, why);
     part
 }
 

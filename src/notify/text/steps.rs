@@ -7,7 +7,7 @@ use crate::notify::escape::{defanged, is_pasteable, sentence};
 use crate::notify::facts::{Row, ToDo, is_given_back, rows};
 use crate::notify::{fit, words};
 use crate::plan::NoSteps;
-use crate::policy::{Fallback, Refusal};
+use crate::policy::Fallback;
 use crate::setting::be_there;
 
 /// The longest change or reason in a line.
@@ -111,8 +111,7 @@ pub(super) fn done(parts: &[&Part]) -> Vec<String> {
 }
 
 pub(super) fn planned(parts: &[&Part]) -> Vec<String> {
-    let made_up = |part: &&&Part| part.decision.refused == Some(Refusal::MadeUp);
-    let parts: Vec<&Part> = parts.iter().filter(|part| !made_up(part)).copied().collect();
+    let parts: Vec<&Part> = parts.iter().filter(|part| !part.is_made_up()).copied().collect();
     fit::lines(&rows(&parts, false), 12_000, |row| change(row, "not done"))
 }
 

@@ -133,6 +133,7 @@ fn incidents() -> Vec<(&'static str, IncidentRecord)> {
         ("rejected", rejected),
         ("releasing", releasing.clone()),
         ("releasing-again", let_go(LetGo::Failed { why: "throttled".to_owned() })),
+        ("left-to-people", let_go(LetGo::Refused { why: "access denied".to_owned() })),
         ("released", released),
         ("left-alone", left),
         ("history-of-years", all_said),
