@@ -292,7 +292,8 @@ impl Sweep {
         };
         self.quell.handle(first, base + 60).await.ok();
         let mut shown = self.show(finding).await;
-        if self.work == Work::More || !is_settled(&shown) {
+        // That an attacker has opened it only a look finds, and what more there is only its delivery brings.
+        if matches!(self.work, Work::More | Work::Again) || !is_settled(&shown) {
             self.quell.handle(second, base + 120).await.ok();
             shown = self.show(finding).await;
         }
@@ -318,7 +319,7 @@ impl Sweep {
     async fn judge(&self, what: &str, mishap: Mishap) -> bool {
         let changes = self.changes().await;
         let verdicts = self.quell.verdicts();
-        let last = verdicts.last().map(String::as_str).unwrap_or_default();
+        let last = last_of(&verdicts).unwrap_or_default();
         let is_told = last == self.verdict || last == "CONTAINED";
         // What AWS denies this finding, the other one has done.
         let is_others = self.work == Work::Beside && mishap == Mishap::Denied && !is_told;
@@ -364,7 +365,7 @@ impl Sweep {
         assert!(begun || self.work != Work::End, "{what}: {shown}");
         assert!(!begun || mishap == Mishap::Denied || changes == self.contained, "{what}: {changes:?}");
         let verdicts = self.quell.verdicts();
-        let last = verdicts.last().map(String::as_str);
+        let last = last_of(&verdicts);
         let is_unmarked = |message: &Message| {
             let is_about_it = message.subject.as_deref().is_some_and(|subject| subject.starts_with("RELEASED"));
             is_about_it && !message.bodies["email"].contains(MAYBE_KNOWN)
@@ -397,6 +398,11 @@ impl Sweep {
             assert_eq!(self.quell.cloud.main().rules().await, self.rules, "{what}: {}", self.quell.email());
         }
     }
+}
+
+/// The last that was told of the incident. That the ledger does not answer is told beside it.
+fn last_of(verdicts: &[String]) -> Option<&str> {
+    verdicts.iter().map(String::as_str).rfind(|verdict| !verdict.starts_with("QUELL CANNOT USE ITS LEDGER"))
 }
 
 /// Whether the incident that was shown is held, or over, and nobody is at it.
