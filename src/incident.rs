@@ -10,6 +10,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Why it is not known whether a setting still holds that a person wanted back.
+const LEFT_TO_PEOPLE: &str = "a person wanted it back, and Quell could not give it back: nobody looks at it any more";
+
 /// One finding's handling, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -239,6 +242,17 @@ impl Outcome {
         self.holds() || matches!(self, Self::Unread { .. })
     }
 
+    /// A person wanted it back, and Quell could not give it back: people change it by hand, and nobody looks at it.
+    #[must_use]
+    pub fn left_to_people() -> Self {
+        Self::Unread { why: LEFT_TO_PEOPLE.to_owned(), transient: false }
+    }
+
+    #[must_use]
+    pub fn is_left_to_people(&self) -> bool {
+        matches!(self, Self::Unread { why, .. } if why == LEFT_TO_PEOPLE)
+    }
+
     /// Whether trying again may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -324,10 +338,12 @@ impl Part {
 
     /// What vanished between observing and writing needs no containment of its own, and what was let go is not ours.
     fn executed_verdict(&self) -> Verdict {
-        if !self.results.is_empty() && self.results.iter().all(|result| result.outcome == Outcome::LetGo) {
-            return Verdict::Released;
+        let is_left = |result: &StepResult| result.outcome.is_left_to_people();
+        if !self.results.is_empty() && self.results.iter().all(|it| it.outcome == Outcome::LetGo || is_left(it)) {
+            return if self.results.iter().any(is_left) { Verdict::PartlyReleased } else { Verdict::Released };
         }
         let gone = |result: &StepResult| matches!(result.outcome, Outcome::Gone { .. } | Outcome::LetGo);
+        let gone = |result: &StepResult| gone(result) || is_left(result);
         let (vanished, rest): (Vec<_>, Vec<_>) = self.results.iter().partition(|result| gone(result));
         let holding = rest.iter().filter(|result| result.outcome.holds()).count();
         match (holding, rest.len() + self.plan.left_out.len()) {
@@ -374,8 +390,6 @@ impl Incident {
             Some(News::LeftAlone | News::Rejected { .. }) if self.parts.iter().all(Part::is_left) => {
                 return Verdict::Rejected;
             }
-            // What a person wanted back, and did not all come back.
-            Some(News::LeftAlone) if self.is_kept() => return Verdict::PartlyReleased,
             Some(
                 News::More
                 | News::Reopened { .. }
@@ -398,10 +412,6 @@ impl Incident {
         let holds = self.parts.iter().any(|part| matches!(part.verdict(), Verdict::Contained | Verdict::Partial));
         let open = self.parts.iter().any(Part::is_open);
         if holds && open { Verdict::Partial } else { worst.unwrap_or(Verdict::Told) }
-    }
-
-    fn is_kept(&self) -> bool {
-        self.parts.iter().flat_map(|part| &part.results).any(|result| result.outcome != Outcome::LetGo)
     }
 
     /// Whether a retry may do better: something transient stood in the way.

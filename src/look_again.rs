@@ -128,6 +128,9 @@ pub async fn look_again(
             Err(error) => Ending::come_again(error),
         };
     }
+    // Of what is only told, nothing was made now.
+    let is_made = !results.is_empty() || !new.is_empty();
+    let made = record.incident.contained.filter(|_| !is_made).unwrap_or_else(clock::now);
     let all: BTreeMap<HoldKey, StepResult> =
         parts.iter().flat_map(results_of_part).map(|(key, it)| (key, it.clone())).chain(results.clone()).collect();
     let mut parts: Vec<Part> = parts.into_iter().map(|part| with_results(part, &all)).collect();
@@ -136,7 +139,7 @@ pub async fn look_again(
     let more = Some(News::More).filter(|_| !new.is_empty() || asks);
     let news = record.incident.news.clone().or(more);
     let incident = Incident { parts, news, ..record.incident.clone() };
-    finish(responder, run, record, incident, clock::now()).await
+    finish(responder, run, record, incident, made).await
 }
 
 /// The rules of groups that a run before this one set out to change, and may have changed in part: what is left to do depends on

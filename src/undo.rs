@@ -69,7 +69,17 @@ pub async fn undo(
         became: "was not contained, and nobody is asked about it any more".to_owned(),
         is_back: true,
     });
-    let returned = returned.chain(dropped).collect();
+    // Nobody was told of that yet, and this takes its place.
+    let reopened = match &record.incident.news {
+        Some(News::Reopened { settings }) => settings.as_slice(),
+        Some(_) | None => &[],
+    };
+    let reopened = reopened.iter().map(|setting| Returned {
+        setting: setting.clone(),
+        became: "somebody had opened it before that, and has rights to: find out who".to_owned(),
+        is_back: true,
+    });
+    let returned = returned.chain(dropped).chain(reopened).collect();
     let others = record.holds.iter().filter(|held| !done.iter().any(|done| done.key == **held)).count();
     let news = News::GivenBack { by: by(&record, run), settings: returned, others };
     match responder.ledger.finish_undo(&record, &run.worker, &done, &news, clock::now()).await {

@@ -259,7 +259,13 @@ impl IncidentRecord {
         self.lease.as_ref().filter(|lease| lease.is_alive(now)).map(|lease| lease.until)
     }
 
-    /// Whether a person wanted all of it back, also what Quell could not give back.
+    /// Whether a person had all of it given back, or wanted to.
+    #[must_use]
+    pub fn was_given_back(&self) -> bool {
+        self.status == Status::Released || self.status == Status::Held && self.is_wanted_back()
+    }
+
+    /// Whether a person wanted back all that is still held.
     #[must_use]
     pub fn is_wanted_back(&self) -> bool {
         !self.holds.is_empty() && self.holds.iter().all(|key| self.by_hand.contains(key))

@@ -14,9 +14,14 @@ pub(super) fn worst_first(incident: &Incident) -> Vec<&Part> {
     parts
 }
 
-/// The parts that people are told of, the worst first. What was given back no longer holds: then only that is told.
+/// The parts that people are told of, the worst first. What was given back no longer holds: then only that is told, and what
+/// waits for a person.
 pub(super) fn told_of(incident: &Incident) -> Vec<&Part> {
-    if is_given_back(incident) { Vec::new() } else { worst_first(incident) }
+    let mut parts = worst_first(incident);
+    if is_given_back(incident) {
+        parts.retain(|part| part.verdict() == Verdict::WaitingForApproval);
+    }
+    parts
 }
 
 pub(super) fn is_given_back(incident: &Incident) -> bool {
@@ -111,6 +116,8 @@ pub(super) fn to_do<'a>(parts: &[&'a Part]) -> Vec<ToDo<'a>> {
 
 fn is_open(row: Row) -> bool {
     match row.outcome {
+        // Done, it would be contained again.
+        Some(outcome) if outcome.is_left_to_people() => false,
         None
         | Some(Outcome::Drifted { .. } | Outcome::Refused { .. } | Outcome::Failed { .. } | Outcome::Unread { .. }) => {
             true

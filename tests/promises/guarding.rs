@@ -5,7 +5,7 @@
 use crate::attacker::Attacker;
 use crate::cloud::{Fault, Refusal, Rule, breakpoint};
 use crate::crash::scene;
-use crate::looking_after::{HOUR, KEY_ID};
+use crate::looking_after::{HOUR, KEY_ID, refuse};
 use crate::one_group::probe_of;
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
@@ -129,6 +129,32 @@ async fn a_finding_is_acted_on_whatever_was_made_up_under_its_id_before() {
         check(&quell, event, end, &[says]).await;
         assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained", "{says}: {}", quell.email());
     }
+}
+
+/// Neither does it come up each minute, nor does what GuardDuty forgets keep anybody from finishing what was begun.
+#[tokio::test]
+async fn what_turns_out_to_be_made_up_when_it_is_tried_again_is_told_once() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let unknown: Value = serde_json::from_str(&quell.account.localise(&read(KEY))).unwrap();
+    refuse(&quell, &["guardduty:GetFindings", "iam:ListAccessKeys"], Refusal::Throttled);
+    quell.handle(unknown, 0).await.unwrap_err();
+    quell.cloud.heal();
+    quell.cloud.forget_calls();
+    for later in [70, 130, 190] {
+        quell.tick(later).await.ok();
+    }
+    assert_eq!(quell.verdicts(), ["REFUSED"]);
+    let open = quell.order(json!({ "command": "incidents", "open": true }), 200).await;
+    assert_eq!(open["ok"]["incidents"], json!([]));
+
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    refuse(&quell, &["iam:UpdateAccessKey"], Refusal::Throttled);
+    quell.deliver(&read(KEY)).await.unwrap_err();
+    quell.cloud.heal();
+    quell.event(&read(KEY).replace("TorIPCaller", "MaliciousIPCaller"));
+    quell.tick(70).await.ok();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 2, "{}", quell.email());
 }
 
 #[tokio::test]

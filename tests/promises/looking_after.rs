@@ -298,6 +298,7 @@ async fn what_is_held_is_looked_after_though_nobody_can_be_told() {
     quell.cloud.forget_calls();
     quell.tick(4 * HOUR + 120).await.unwrap();
     assert_eq!(quell.verdicts(), ["RELEASED"], "{}", quell.email());
+    assert!(quell.email().contains("somebody had opened it before that"), "{}", quell.email());
 }
 
 /// What only the newer state names would be dropped.

@@ -3,7 +3,7 @@
 use crate::attacker::{Attacker, quarantine_groups};
 use crate::cloud::{Call, Fault, Refusal, Rule};
 use crate::crash::scene::{self, Scene};
-use crate::looking_after::{GROUP, GROUP_ID, without_the_instance};
+use crate::looking_after::{GROUP, GROUP_ID, HOUR, refuse, rule, without_the_instance};
 use crate::one_group::SEVERAL_SECONDS;
 use crate::rehearsal::{Rehearsal, incident_in};
 use crate::said_no::with_another_instance;
@@ -509,4 +509,88 @@ async fn what_a_finding_names_after_an_undo_is_asked() {
     assert!(is_isolated && !changes.iter().any(|change| change.contains("ann")), "{approved} {changes:?}");
     assert_eq!(quell.order_about("undo", GROUP_ID, 200).await["ok"]["verdict"], "released", "{}", quell.email());
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_finding_names_after_an_undo_is_asked_whatever_comes_between() {
+    let whole = but("attack_sequence", &[GROUP]);
+    for case in ["a run dies", "more is named", "nobody decides", "a person says no"] {
+        let quell = Rehearsal::of(&rule("contain", "")).await;
+        let before = quell.cloud.world().await;
+        quell.handle(without_the_instance(&quell, &whole), 0).await.unwrap();
+        quell.order_about("undo", GROUP_ID, 10).await;
+        let (second, third) = (newer(&whole), newer(&newer(&whole)));
+        if case == "a run dies" {
+            quell.killed_at("TransactWriteItems", Fault::PauseAfter, quell.event(&second), 60).await;
+            quell.tick(300).await.ok();
+        } else {
+            quell.handle(quell.event(&second), 60).await.unwrap();
+            assert!(quell.email().contains("a person gave back what was contained before"), "{}", quell.email());
+        }
+        match case {
+            "more is named" => {
+                quell.handle(quell.event(&with_another_instance(&third)), 90).await.unwrap();
+                assert!(quell.email().contains("i-0c1b2c3d4e5f60718"), "{}", quell.email());
+            }
+            "nobody decides" => {
+                quell.tick(25 * HOUR).await.ok();
+                quell.handle(quell.event(&third), 26 * HOUR).await.unwrap();
+            }
+            "a person says no" => {
+                quell.order_about("reject", GROUP_ID, 90).await;
+                quell.handle(quell.event(&with_another_instance(&third)), 120).await.unwrap();
+                assert!(!quell.email().contains("update-access-key"), "{}", quell.email());
+            }
+            _ => {}
+        }
+        assert!(quell.email().contains("\nAPPROVE OR REJECT\n"), "{case}: {}", quell.email());
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{case}: {}", quell.email());
+    }
+}
+
+/// What could not be done at first is not done after an undo, either.
+#[tokio::test]
+async fn what_was_refused_before_an_undo_is_not_done_after_it() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let before = quell.cloud.world().await;
+    let whole = but("attack_sequence", &[GROUP]);
+    refuse(&quell, &["iam:UpdateAccessKey"], Refusal::Denied);
+    assert_eq!(verdict(&quell.handle(without_the_instance(&quell, &whole), 0).await), "partial");
+    assert_eq!(quell.order_about("undo", GROUP_ID, 10).await["ok"]["verdict"], "released", "{}", quell.email());
+    quell.cloud.heal();
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&whole)), 60).await), "waiting-for-approval");
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+}
+
+/// What a person wanted back and did by hand is as good as given back.
+#[tokio::test]
+async fn what_a_person_wanted_back_stays_so_whatever_comes_later() {
+    let wanted_back = async |policy: &str, first: &str| {
+        let quell = Rehearsal::of(policy).await;
+        let before = quell.cloud.world().await;
+        let id = if first == KEY { KEY_ID } else { GROUP_ID };
+        let event = if first == KEY { quell.event(&read(KEY)) } else { without_the_instance(&quell, first) };
+        assert_eq!(verdict(&quell.handle(event, 0).await), "contained", "{}", quell.email());
+        refuse(&quell, &["iam:UpdateAccessKey", "iam:DeleteUserPolicy"], Refusal::Denied);
+        assert_eq!(quell.order_about("undo", id, 10).await["ok"]["verdict"], "partly-released");
+        quell.cloud.heal();
+        (quell, before)
+    };
+    // Its time ends, and the finding goes on.
+    let (quell, before) = wanted_back(&rule("contain", "expires = '1h'"), KEY).await;
+    quell.tick(HOUR + 60).await.ok();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+    let next = quell.event(&newer(&read(KEY)));
+    assert_eq!(verdict(&quell.handle(next, 2 * HOUR).await), "released", "{}", quell.email());
+    assert!(quell.email().contains("it is left alone"), "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+
+    // The finding names more.
+    let whole = but("attack_sequence", &[GROUP]);
+    let (quell, _) = wanted_back(CONTAIN, &whole).await;
+    let held = quell.cloud.world().await;
+    quell.handle(quell.event(&newer(&whole)), 60).await.unwrap();
+    let email = quell.email();
+    assert!(email.starts_with("WAITING FOR APPROVAL") && email.contains("i-0a1b2c3d4e5f60718"), "{email}");
+    assert_eq!(quell.changes(&held, &quell.cloud.world().await), [""; 0], "{email}");
 }

@@ -149,7 +149,8 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
 /// not asked about; but it never gives a finding another type, nor is one a sample later.
 fn is_another(new: &Incident, known: &Incident) -> bool {
     let is_only_told = || new.parts.iter().all(|part| part.decision.response == Response::Notify);
-    new.is_made_up() && !known.is_made_up()
+    // The very state that was taken up goes on, whatever GuardDuty says of it by now.
+    new.is_made_up() && !known.is_made_up() && new.finding != known.finding
         || new.finding.sample && !known.finding.sample
         || new.finding.kind != known.finding.kind && is_only_told()
 }
@@ -204,7 +205,7 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
             Ok(How::Announce)
         }
         (Occasion::Delivery, Status::Rejected) if newer && is_another_plan(claim, known) => Ok(How::Again),
-        (Occasion::Delivery, Status::Released) if newer && names_more(claim, known) => Ok(How::Again),
+        (Occasion::Delivery, _) if newer && known.was_given_back() && names_more(claim, known) => Ok(How::Again),
         (Occasion::Delivery, Status::Released | Status::Rejected | Status::Held)
             if newer && known.said_left.is_none() =>
         {

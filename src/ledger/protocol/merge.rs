@@ -5,10 +5,11 @@ use super::super::key::{HoldKey, IncidentId, Placed};
 use super::super::record::{Approval, IncidentRecord, Status};
 use super::super::schema::Schema;
 use super::claim::{Claim, Occasion};
+use super::finish::SAID_NO_BEFORE;
 use super::held_by;
 use super::waiting::{
-    after_a_no, after_an_undo, asked_anew, gives_way, has_a_no, in_place_of, is_rejected, is_unseen, still_rejected,
-    still_waiting, unnamed, with_earlier, with_what_is_lost,
+    after_a_no, after_an_undo, asked_anew, gives_way, has_a_no, in_place_of, is_rejected, is_unseen, no_to,
+    only_by_a_person, still_rejected, still_waiting, unnamed, with_earlier, with_what_is_lost,
 };
 use crate::change::{Change, Value};
 use crate::finding::Finding;
@@ -58,7 +59,7 @@ pub(super) fn fresh(claim: &Claim) -> IncidentRecord {
 /// was shown, and is planned anew when a person decides; what comes to it is shown as another plan.
 pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let (parts, approval, asked) = match &known.approval {
-        _ if known.status == Status::Released => (beside_what_was_given_back(claim, known), None, Some(News::More)),
+        _ if known.was_given_back() => (beside_what_was_given_back(claim, known), None, Some(News::More)),
         Some(approval) if known.status != Status::Rejected => {
             let parts = beside_what_waits(claim, known);
             let (approval, news) = asked_anew(approval, &parts, claim, known);
@@ -69,25 +70,35 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let news = claim.incident.news.clone().or_else(|| known.incident.news.clone()).or(asked);
     let news = news.or_else(|| is_wider(known, &parts).then_some(News::More));
     let incident = Incident { finding: newest(claim, known), parts, news, ..known.incident.clone() };
-    IncidentRecord { incident, approval, ..known.clone() }
+    let mut let_go = known.let_go.clone();
+    if known.was_given_back() {
+        // Nor is what could not be done then, or was over before.
+        let keys = known.incident.parts.iter().filter(|part| is_begun(part)).flat_map(Part::keys);
+        let_go.extend(keys.filter(|key| !known.holds.contains(key)));
+    }
+    IncidentRecord { incident, approval, let_go, ..known.clone() }
 }
 
 /// The parts of an incident of which some wait for a person: each goes on as it was, or gives way to what is planned by now.
 fn beside_what_waits(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
     let newer = is_newer(&claim.incident.finding, &known.incident.finding);
     let old = known.incident.parts.iter().map(|part| match twin(part, &claim.incident.parts) {
-        Some(new) if newer && has_ended(part, known) && has_a_no(part) => after_a_no(new),
+        Some(new) if newer && has_ended(part, known) && has_a_no(part) => after_a_no(part, new),
         Some(new) if newer && has_ended(part, known) => new.clone(),
         Some(_) | None if has_ended(part, known) => ended(part),
         new if is_begun(part) => extended(part, new, known, newer),
         Some(_) | None if is_given_back(part, known) => part.clone(),
-        Some(new) if gives_way(part, new) && has_a_no(part) => after_a_no(&in_place_of(part, new)),
+        Some(new) if gives_way(part, new) && has_a_no(part) => after_a_no(part, &in_place_of(part, new)),
         Some(new) if gives_way(part, new) => in_place_of(part, new),
         Some(_) | None => still_waiting(part, claim),
     });
-    let is_after_a_no = is_after_a_no(known);
-    let added = added(claim, known).into_iter();
-    old.chain(added.map(|part| if is_after_a_no { after_a_no(part) } else { part.clone() })).collect()
+    old.chain(added(claim, known).into_iter().map(|part| beside(part, known))).collect()
+}
+
+/// What the finding names later. A person is asked about it too, where one said no to something of the finding.
+fn beside(part: &Part, known: &IncidentRecord) -> Part {
+    let no = known.incident.parts.iter().find_map(no_to);
+    no.map_or_else(|| part.clone(), |why| only_by_a_person(part, why))
 }
 
 /// What a person gave back stays so, and what the finding names beside it is asked about.
@@ -101,11 +112,6 @@ pub(super) fn names_more(claim: &Claim, known: &IncidentRecord) -> bool {
     added(claim, known).iter().any(is_new)
 }
 
-/// Whether a person said no to something of it: what it names later is asked about too.
-fn is_after_a_no(known: &IncidentRecord) -> bool {
-    known.incident.parts.iter().any(has_a_no)
-}
-
 /// The parts that the incident does not have.
 pub(super) fn added<'a>(claim: &'a Claim, known: &IncidentRecord) -> Vec<&'a Part> {
     claim.incident.parts.iter().filter(|part| twin(part, &known.incident.parts).is_none()).collect()
@@ -116,9 +122,10 @@ pub(super) fn added<'a>(claim: &'a Claim, known: &IncidentRecord) -> Vec<&'a Par
 pub(super) fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
     let parts = claim.incident.parts.iter().map(|part| match twin(part, &known.incident.parts) {
         Some(decided) if is_rejected(decided) => still_rejected(decided, part),
-        Some(decided) if has_a_no(decided) => after_a_no(part),
-        None if is_after_a_no(known) => after_a_no(part),
-        Some(_) | None => part.clone(),
+        Some(old) if is_given_back(old, known) => old.clone(),
+        Some(decided) if has_a_no(decided) => after_a_no(decided, part),
+        Some(_) => part.clone(),
+        None => beside(part, known),
     });
     let incident = Incident { parts: parts.chain(unnamed(claim, known)).collect(), ..claim.incident.clone() };
     IncidentRecord { incident, contained: None, ends: None, ..known.clone() }
@@ -181,10 +188,10 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         Some(old) if is_given_back(old, known) => old.clone(),
         // What the finding does next has it contained again; a decision on something else, or another try, does not.
         Some(before) if !newer && has_ended(before, known) => ended(before),
-        Some(old) if has_a_no(old) => after_a_no(&with_what_is_lost(old, part)),
+        Some(old) if has_a_no(old) => after_a_no(old, &with_what_is_lost(old, part)),
         Some(old) if !is_begun(old) => with_what_is_lost(old, part),
-        None if is_after_a_no(known) => after_a_no(part),
-        Some(_) | None => part.clone(),
+        Some(_) => part.clone(),
+        None => beside(part, known),
     });
     kept.chain(over).chain(unnamed(claim, known)).chain(unasked(claim, known)).chain(new).collect()
 }
@@ -202,7 +209,9 @@ fn unasked(claim: &Claim, known: &IncidentRecord) -> impl Iterator<Item = Part> 
 fn after_rejection(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
     let parts = claim.incident.parts.iter().map(|part| match twin(part, &known.incident.parts) {
         Some(decided) if is_rejected(decided) => still_rejected(decided, part),
-        Some(_) | None => after_a_no(part),
+        Some(old) if is_given_back(old, known) => old.clone(),
+        Some(old) => after_a_no(old, part),
+        None => only_by_a_person(part, SAID_NO_BEFORE),
     });
     parts.chain(unnamed(claim, known)).collect()
 }
@@ -230,6 +239,11 @@ fn ended(part: &Part) -> Part {
 
 fn extended(old: &Part, new: Option<&Part>, known: &IncidentRecord, newer: bool) -> Part {
     let mut part = without(old, &known.let_go);
+    let held: Vec<HoldKey> = old.keys().filter(|key| known.holds.contains(key)).collect();
+    if !held.is_empty() && held.iter().all(|key| known.by_hand.contains(key)) {
+        // A person wanted all of it back.
+        return part;
+    }
     // What of it was for a time that is over is contained again by what the finding does next, and by nothing else.
     let is_over = |step: &Step| {
         let key = HoldKey::of(&old.plan.subject.at, &step.change.setting);

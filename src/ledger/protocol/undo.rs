@@ -15,9 +15,6 @@ const TO_DECIDE: SignedDuration = SignedDuration::from_hours(1);
 /// Why what waited for a person does so no more.
 const GIVEN_BACK: &str = "what was contained was given back";
 
-/// Why it is not known whether a setting still holds that a person wanted back.
-const LEFT_TO_PEOPLE: &str = "a person wanted it back, and Quell could not give it back: nobody looks at it any more";
-
 /// When what could not be ended is ended once more: what failed, and what AWS refused.
 const SOON: SignedDuration = SignedDuration::from_hours(6);
 const LATER: SignedDuration = SignedDuration::from_hours(24);
@@ -161,14 +158,15 @@ pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[Done], news: Ne
     let mut record = record.clone();
     record.incident.news = Some(news);
     let by_time = record.undo.as_ref().is_some_and(|undo| undo.who == Who::Sweep);
+    let is_wanted_back = record.is_wanted_back();
     for Done { key, became, writes } in done {
         record.note_writes(now, by, said(key, became), writes.clone());
         if became.is_over() {
             // It is not called contained any more, whatever is told later.
             became_of(&mut record.incident, key, &Outcome::LetGo);
             record.holds.retain(|held| held != key);
-            // What was for a time and is over may be contained again; what a person gave back may not.
-            if !by_time {
+            // What was for a time and is over may be contained again; what a person gave back, or wanted back, may not.
+            if !by_time || record.by_hand.contains(key) {
                 record.let_go.insert(key.clone());
                 record.said_left = None;
             }
@@ -180,7 +178,7 @@ pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[Done], news: Ne
         _ if try_again && !record.is_given_up() => Status::Releasing,
         _ if record.approval.is_some() => Status::Waiting,
         _ if !record.holds.is_empty() => Status::Held,
-        Some(_) if by_time => Status::Closed,
+        Some(_) if by_time && !is_wanted_back => Status::Closed,
         Some(_) | None => Status::Released,
     };
     match record.status {
@@ -196,8 +194,7 @@ pub fn finish_undo(record: &IncidentRecord, by: &Worker, done: &[Done], news: Ne
         for Done { key, .. } in done.iter().filter(|done| !by_time && !done.became.is_over()) {
             record.by_hand.insert(key.clone());
             record.said_left = None;
-            let unread = Outcome::Unread { why: LEFT_TO_PEOPLE.to_owned(), transient: false };
-            became_of(&mut record.incident, key, &unread);
+            became_of(&mut record.incident, key, &Outcome::left_to_people());
         }
         record.by_hand.retain(|key| record.holds.contains(key));
         // What stays held is looked after, also where nothing was seen to hold yet.

@@ -196,12 +196,12 @@ pub(super) fn is_rejected(decided: &Part) -> bool {
 pub(super) fn still_rejected(decided: &Part, now: &Part) -> Part {
     let is_else =
         now.plan.no_steps.is_none() && now.decision.response >= Response::Approve && !writes_the_same(decided, now);
-    if is_else || now.decision.refused.is_some() { after_a_no(now) } else { decided.clone() }
+    if is_else || now.decision.refused.is_some() { after_a_no(decided, now) } else { decided.clone() }
 }
 
-/// The part as it is planned after a person said no to something else of the finding.
-pub(super) fn after_a_no(now: &Part) -> Part {
-    only_by_a_person(now, SAID_NO_BEFORE)
+/// The part as it is planned after a person said no to what was planned of it, or of something else of the finding.
+pub(super) fn after_a_no(decided: &Part, now: &Part) -> Part {
+    only_by_a_person(now, no_to(decided).unwrap_or(SAID_NO_BEFORE))
 }
 
 /// The part as it is planned after a person gave back all that the finding had named before.
@@ -209,8 +209,8 @@ pub(super) fn after_an_undo(now: &Part) -> Part {
     only_by_a_person(now, GAVE_BACK_BEFORE)
 }
 
-/// Only a person has it done, not time, nor an answer that comes late.
-fn only_by_a_person(now: &Part, why: &str) -> Part {
+/// The part so that only a person has it done, not time, nor an answer that comes late.
+pub(super) fn only_by_a_person(now: &Part, why: &str) -> Part {
     let mut part = now.clone();
     let decision = &mut part.decision;
     decision.response = decision.response.min(Response::Approve);
@@ -223,7 +223,17 @@ fn only_by_a_person(now: &Part, why: &str) -> Part {
 }
 
 pub(super) fn has_a_no(part: &Part) -> bool {
-    part.decision.lowered.iter().any(|why| [SAID_NO, SAID_NO_BEFORE].contains(&why.as_str()))
+    no_to(part).is_some()
+}
+
+/// Why only a person has a part done, or what the finding names beside it: one said no, or gave back what there was before.
+pub(super) fn no_to(part: &Part) -> Option<&'static str> {
+    let says = |why: &str| part.decision.lowered.iter().any(|said| said == why);
+    match (says(SAID_NO) || says(SAID_NO_BEFORE), says(GAVE_BACK_BEFORE)) {
+        (true, _) => Some(SAID_NO_BEFORE),
+        (false, true) => Some(GAVE_BACK_BEFORE),
+        (false, false) => None,
+    }
 }
 
 #[cfg(test)]
