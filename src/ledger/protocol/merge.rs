@@ -76,7 +76,7 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
         let keys = known.incident.parts.iter().filter(|part| is_begun(part)).flat_map(Part::keys);
         let_go.extend(keys.filter(|key| !known.holds.contains(key)));
     }
-    IncidentRecord { incident, approval, let_go, ..known.clone() }
+    IncidentRecord { incident, let_go, approval, ..known.clone() }
 }
 
 /// The parts of an incident of which some wait for a person: each goes on as it was, or gives way to what is planned by now.
