@@ -126,10 +126,10 @@ fn won(record: &IncidentRecord, ask: &Claim, swap: &Swap, how: How) {
     let new = next.holds.iter().filter(|key| !record.holds.contains(key));
     assert!(new.clone().all(|key| !record.let_go.contains(key)), "what was let go is not contained again");
     if matches!(record.status, Status::Released | Status::Rejected) {
-        // Of another plan than the one that a person said no to, a person is asked.
-        let asks = record.status == Status::Rejected && how == How::Again;
-        let is_quiet = matches!(how, How::Announce | How::LeftAlone) || asks;
-        assert!(is_quiet && swap.holds.is_empty() && new.count() == 0, "{how:?}");
+        // Of another plan than the one that a person said no to, or gave back, a person is asked.
+        let is_quiet = matches!(how, How::Announce | How::LeftAlone | How::Again);
+        let joins = swap.holds.iter().any(|hold| !record.holds.contains(&hold.key));
+        assert!(is_quiet && !joins && new.count() == 0, "{how:?}");
     }
     for hold in &swap.holds {
         assert!(next.holds.contains(&hold.key) && hold.holders.iter().any(|holder| holder.incident == next.id));
@@ -255,8 +255,10 @@ fn undoes(record: &IncidentRecord, by: &Worker, now: Timestamp) {
         assert!(whole.status == Status::Waiting && whole.ends.is_none(), "{whole:?}");
         return;
     }
-    assert_eq!(whole.status, if by_the_sweep { Status::Closed } else { Status::Released });
-    assert_eq!(has_let_go, !by_the_sweep || begun.holds.is_empty());
+    // What a person wanted back before its time was over is as good as given back by them.
+    let by_a_person = !by_the_sweep || begun.is_wanted_back();
+    assert_eq!(whole.status, if by_a_person { Status::Released } else { Status::Closed });
+    assert_eq!(has_let_go, by_a_person || begun.holds.is_empty());
     let told = written(protocol::told(&whole, now));
     assert_eq!((told.due, told.is_due(Timestamp::MAX)), (None, None), "there is nothing more to do");
     assert!(matches!(told.history.last().map(|entry| &entry.what), Some(What::Released)));
