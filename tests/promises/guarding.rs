@@ -121,6 +121,17 @@ async fn what_is_made_up_under_a_known_findings_id_is_told_and_changes_nothing()
     }
 }
 
+/// A copy that claims to be of the future does not make older ones of all that GuardDuty sends.
+#[tokio::test]
+async fn a_time_that_lies_ahead_is_not_believed() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    let mut copy = quell.event(&read(KEY));
+    copy["detail"]["updatedAt"] = json!("2099-01-01T00:00:00.000Z");
+    assert_eq!(verdict(&quell.handle(copy, 10).await), "known");
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&read(KEY))), 20).await), "kept");
+}
+
 #[tokio::test]
 async fn a_finding_is_acted_on_whatever_was_made_up_under_its_id_before() {
     for case in 0..3 {
@@ -426,7 +437,7 @@ async fn load_balancers_are_told_without_delaying_containment_and_count_where_th
     assert!(asked > moved.max(), "{calls:#?}");
 
     // Who decides about what is protected must know it too.
-    let protect = "[[protect]]\naccount = '*'\nowner = 'Payments'\nreason = 'month end'\n";
+    let protect = "[[protect]]\narns = ['*']\nowner = 'Payments'\nreason = 'month end'\n";
     let quell = Rehearsal::of(&format!("{protect}{CONTAIN}")).await;
     balanced(&quell).await;
     check(&quell, quell.event(&read("instance_talks_to_c2")), "refused", &["Payments", LOST]).await;

@@ -335,3 +335,15 @@ async fn what_is_over_is_not_due_for_ever() {
     quell.tick(210).await.unwrap();
     assert_eq!(open(list().await), Some(0));
 }
+
+/// Who decides on the rest reads its plan with that of which the time is over.
+#[tokio::test]
+async fn what_waits_beside_what_has_ended_is_shown() {
+    let policy = CONTAIN.replace("response", "expires = '1h'\nresponse");
+    let quell = Rehearsal::of(&format!("[limit]\nremediation = {{ compromised-instance = 0 }}\n{policy}")).await;
+    assert_eq!(verdict(&quell.deliver(&but("attack_sequence", &[GROUP])).await), "partial", "{}", quell.email());
+    quell.tick(HOUR + 60).await.unwrap();
+    let email = quell.email();
+    assert!(email.starts_with("RELEASED") && email.contains("\nAPPROVE OR REJECT\n"), "{email}");
+    assert!(email.contains("security groups of interface eni-0a1b2c3d4e5f60001"), "{email}");
+}

@@ -178,6 +178,9 @@ async fn undo_does_not_call_a_renamed_user_gone() {
     assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
     let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
     iam.call("UpdateUser", &[("UserName", "ann"), ("NewUserName", "bob")]).await;
+    let dry_run = json!({ "command": "undo", "incident": quell.incident(KEY_ID), "dry_run": true });
+    let shown = quell.order(dry_run, 90).await;
+    assert!(shown.to_string().contains("would stay: user ann is called bob now"), "{shown}");
     let undone = quell.order_about("undo", KEY_ID, 100).await;
     assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
     let said = "still held, refused, so change it by hand, and it is not contained again: user ann is called bob now";
