@@ -594,3 +594,42 @@ async fn what_a_person_wanted_back_stays_so_whatever_comes_later() {
     assert!(email.starts_with("WAITING FOR APPROVAL") && email.contains("i-0a1b2c3d4e5f60718"), "{email}");
     assert_eq!(quell.changes(&held, &quell.cloud.world().await), [""; 0], "{email}");
 }
+
+/// So is a step of it: what else is contained for a time may be contained again.
+#[tokio::test]
+async fn a_step_that_a_person_wanted_back_stays_so_after_its_time() {
+    let quell = Rehearsal::of(&rule("contain", "expires = '1h'")).await;
+    let before = quell.cloud.world().await;
+    assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
+    refuse(&quell, &["iam:UpdateAccessKey"], Refusal::Denied);
+    let step = json!({ "command": "undo", "incident": quell.incident(KEY_ID), "step": 1 });
+    assert_eq!(quell.order(step, 10).await["ok"]["verdict"], "partly-released", "{}", quell.email());
+    quell.cloud.heal();
+    quell.tick(HOUR + 60).await.ok();
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+    quell.handle(quell.event(&newer(&read(KEY))), 2 * HOUR).await.unwrap();
+    let changes = quell.changes(&before, &quell.cloud.world().await);
+    assert!(changes.len() == 1 && changes[0].contains("QuellQuarantine"), "{changes:?} {}", quell.email());
+}
+
+/// Nor does it grow under a new name while something else waits.
+#[tokio::test]
+async fn what_a_person_wanted_back_is_not_added_to_while_something_waits() {
+    let quell = Rehearsal::of(&format!("[limit]\nremediation = {{ compromised-instance = 0 }}\n{CONTAIN}")).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    assert_eq!(verdict(&quell.deliver(&whole).await), "partial", "{}", quell.email());
+    let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+    iam.call("UpdateUser", &[("UserName", "ann"), ("NewUserName", "bob")]).await;
+    for step in [1, 2] {
+        let order = json!({ "command": "undo", "incident": quell.incident(GROUP_ID), "step": step });
+        let undone = quell.order(order, 10 * step).await;
+        assert!(undone.to_string().contains("user ann is called bob now"), "{undone}");
+    }
+    let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
+    iam.call("UpdateAccessKey", &[("UserName", "bob"), ("AccessKeyId", key), ("Status", "Active")]).await;
+    iam.call("DeleteUserPolicy", &[("UserName", "bob"), ("PolicyName", "QuellQuarantine")]).await;
+    let before = quell.cloud.world().await;
+    let another = with_another_instance(&newer(&whole));
+    assert_eq!(verdict(&quell.handle(quell.event(&another), 60).await), "waiting-for-approval", "{}", quell.email());
+    assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{}", quell.email());
+}
