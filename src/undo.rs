@@ -74,12 +74,10 @@ pub async fn undo(
         Some(News::Reopened { settings }) => settings.as_slice(),
         Some(_) | None => &[],
     };
-    let reopened = reopened.iter().map(|setting| Returned {
-        setting: setting.clone(),
-        became: "somebody had opened it before that, and has rights to: find out who".to_owned(),
-        is_back: true,
-    });
-    let returned = returned.chain(dropped).chain(reopened).collect();
+    let mut returned: Vec<Returned> = returned.chain(dropped).collect();
+    for one in returned.iter_mut().filter(|one| reopened.contains(&one.setting)) {
+        one.became.push_str("; somebody had opened it before that, and has rights to: find out who");
+    }
     let others = record.holds.iter().filter(|held| !done.iter().any(|done| done.key == **held)).count();
     let news = News::GivenBack { by: by(&record, run), settings: returned, others };
     match responder.ledger.finish_undo(&record, &run.worker, &done, &news, clock::now()).await {
