@@ -12,6 +12,7 @@ mod corpus;
 mod crash;
 mod credentials;
 mod deciding;
+mod given_back;
 mod guarding;
 mod hearing;
 mod kept_closed;
