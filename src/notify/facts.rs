@@ -3,7 +3,7 @@
 use crate::change::Change;
 use crate::id::Place;
 use crate::incident::{Incident, News, Outcome, Part, StepResult, Verdict};
-use crate::plan::Step;
+use crate::plan::{NoSteps, Step};
 use crate::policy::Response;
 use std::collections::BTreeSet;
 
@@ -69,17 +69,30 @@ pub(super) struct Tally {
     pub planned: usize,
     pub tried: usize,
     pub holding: usize,
+    /// Those that a person wanted back and Quell could not give back: they are counted by nothing else.
+    pub left_to_people: usize,
     /// Of those that hold, the ones that were so before.
     pub already: usize,
 }
 
 pub(super) fn tally(incident: &Incident) -> Tally {
     let outcomes = || incident.parts.iter().flat_map(|part| &part.results).map(|result| &result.outcome);
+    let left_to_people = outcomes().filter(|outcome| outcome.is_left_to_people()).count();
+    let planned: usize = incident.parts.iter().map(|part| part.plan.steps().count()).sum();
     Tally {
-        planned: incident.parts.iter().map(|part| part.plan.steps().count()).sum(),
-        tried: outcomes().filter(|outcome| **outcome != Outcome::LetGo).count(),
+        planned: planned.saturating_sub(left_to_people),
+        tried: outcomes().filter(|it| **it != Outcome::LetGo && !it.is_left_to_people()).count(),
+        left_to_people,
         holding: outcomes().filter(|outcome| outcome.holds()).count(),
         already: outcomes().filter(|outcome| **outcome == Outcome::AlreadySo).count(),
+    }
+}
+
+/// Why less is done than the policy wants. Where no remediation covers it there is nothing to hold back.
+pub(super) fn lowered(part: &Part) -> &[String] {
+    match part.plan.no_steps {
+        Some(NoSteps::NotCovered(_)) if part.decision.refused.is_none() => &[],
+        Some(_) | None => &part.decision.lowered,
     }
 }
 

@@ -47,13 +47,14 @@ pub(super) fn standing(incident: &Incident) -> String {
     if let Some(News::GivenBack { settings, others, .. }) = &incident.news {
         return given_back(settings, *others);
     }
-    let Tally { planned, tried, holding, already } = tally(incident);
+    let Tally { planned, tried, holding, left_to_people, already } = tally(incident);
     let changes = count(planned, "change");
     let hold = if holding == 1 { "holds" } else { "hold" };
     // Without the ledger nobody knows what a run before did.
     let who = if incident.beside.failure.is_some() { "This run" } else { "Quell" };
     let nothing = format!("{who} changed nothing.");
-    match (planned, tried, holding) {
+    let standing = match (planned, tried, holding) {
+        (0, _, _) if left_to_people > 0 => String::new(),
         (0, _, _) => nothing,
         (_, _, 0) if incident.verdict() == Verdict::Gone => "It no longer exists.".to_owned(),
         (_, 0, _) => format!("{nothing} {changes} {} planned.", if planned == 1 { "is" } else { "are" }),
@@ -61,7 +62,13 @@ pub(super) fn standing(incident: &Incident) -> String {
         (_, _, 0) => format!("{changes} were planned, and none was read back as planned. Rely on nothing."),
         (1, _, _) => format!("The one planned change holds, read back{}{}.", read_back(incident), so_before(already)),
         _ => format!("{holding} of {changes} {hold}, read back{}{}.", read_back(incident), so_before(already)),
-    }
+    };
+    let left = match left_to_people {
+        0 => String::new(),
+        1 => "1 change that a person wanted back is left to people.".to_owned(),
+        left => format!("{left} changes that a person wanted back are left to people."),
+    };
+    [standing, left].into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn given_back(settings: &[Returned], others: usize) -> String {

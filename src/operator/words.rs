@@ -52,6 +52,7 @@ fn became(outcome: &Outcome) -> String {
         Outcome::Refused { why } => format!("refused: {why}"),
         Outcome::Failed { why, transient: false } => format!("failed: {why}"),
         Outcome::Failed { why, transient: true } => format!("failed, may work when tried again: {why}"),
+        Outcome::Unread { why, transient: _ } if outcome.is_left_to_people() => why.clone(),
         Outcome::Unread { why, transient: _ } => format!("was so at the last look, and cannot be read now: {why}"),
     }
 }

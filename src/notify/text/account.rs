@@ -3,6 +3,7 @@
 use crate::finding::{Finding, LocalPort, Remote, ResourceRole, Subject, SubjectKind};
 use crate::incident::{Incident, Part};
 use crate::notify::escape::{defanged, plain, quoted, sentence};
+use crate::notify::facts::lowered;
 use crate::notify::{fit, words};
 use crate::policy::Response;
 use jiff::Timestamp;
@@ -91,7 +92,7 @@ fn decision(part: &Part) -> String {
     // What was approved is told as it was before: a person, or time, let it go further.
     let approved = part.decision.approved;
     let (response, then) = if approved { (Response::Approve, "; then approved") } else { (part.decision.response, "") };
-    match (&part.decision.rule, part.decision.lowered.as_slice()) {
+    match (&part.decision.rule, lowered(part)) {
         (None, _) => format!("  no rule of the policy matches: {response}{then}"),
         (Some(rule), []) => format!("  rule \"{}\" of the policy: {response}{then}", plain(rule, 100)),
         (Some(rule), whys) => {

@@ -4,7 +4,7 @@ use crate::id::Place;
 use crate::incident::{Incident, News, Outcome, Part, Verdict};
 use crate::ledger::key::IncidentId;
 use crate::notify::escape::{defanged, is_pasteable, sentence};
-use crate::notify::facts::{Row, ToDo, is_given_back, rows};
+use crate::notify::facts::{Row, ToDo, is_given_back, lowered, rows};
 use crate::notify::{fit, words};
 use crate::plan::NoSteps;
 use crate::policy::Fallback;
@@ -129,7 +129,7 @@ pub(super) fn not_done(parts: &[&Part]) -> Vec<String> {
 }
 
 fn is_held(part: &Part) -> bool {
-    let lowered = !part.decision.lowered.is_empty() && !part.decision.approved;
+    let lowered = !lowered(part).is_empty() && !part.decision.approved;
     let plans = [Verdict::Planned, Verdict::WaitingForApproval].contains(&part.verdict());
     part.plan.no_steps.is_some() || !part.plan.left_out.is_empty() || lowered || plans
 }
@@ -138,7 +138,7 @@ fn withheld(part: &Part) -> Vec<String> {
     let subject = defanged(&part.plan.subject.kind.to_string(), 200);
     let none = part.plan.no_steps.as_ref();
     let none = none.map(|none| format!("{}: {}", nothing(none), sentence(none.why(), LINE)));
-    let lowered = part.decision.lowered.iter().filter(|_| !part.decision.approved);
+    let lowered = lowered(part).iter().filter(|_| !part.decision.approved);
     let lowered = lowered.map(|why| match part.decision.refused {
         Some(_) => format!("refused: {}", sentence(why, LINE)),
         None => format!("held back to {}: {}", part.decision.response, sentence(why, LINE)),
@@ -192,6 +192,7 @@ pub(in crate::notify) fn became(outcome: &Outcome) -> String {
         Outcome::Failed { why, transient: true } => {
             format!("failed, may work when tried again: {}", sentence(why, LINE))
         }
+        Outcome::Unread { why, transient: _ } if outcome.is_left_to_people() => sentence(why, LINE),
         Outcome::Unread { why, transient: _ } => {
             format!("was so at the last look, and cannot be read now: {}", sentence(why, LINE))
         }
