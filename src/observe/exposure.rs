@@ -70,7 +70,8 @@ async fn neighbours_of(cloud: &Cloud, id: &InstanceId, groups: &BTreeSet<GroupId
     }
     let groups = groups.iter().map(ToString::to_string).collect();
     let filter = Filter::builder().name("group-id").set_values(Some(groups)).build();
-    let call = cloud.ec2.describe_network_interfaces().filters(filter).max_results(ONE_ANSWER);
+    let call = cloud.ec2.describe_network_interfaces().filters(filter).include_managed_resources(true);
+    let call = call.max_results(ONE_ANSWER);
     let answer = call.send().await.map_err(|error| CloudError::new("ec2:DescribeNetworkInterfaces", &error))?;
     let others = answer.network_interfaces().iter().filter_map(neighbour);
     Ok(Neighbours {

@@ -13,6 +13,9 @@ use std::net::IpAddr;
 pub const PERMISSIONS: &[&str] =
     &["ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups"];
 
+/// The most that EC2 gives in one answer.
+const MOST_INTERFACES: i32 = 1000;
+
 pub async fn observe(cloud: &Cloud, id: &InstanceId) -> Result<Instance, CloudError> {
     let (state, interfaces, quarantine) =
         try_join3(state_of(cloud, id), interfaces_of(cloud, id), quarantine_groups(cloud, None)).await?;
@@ -41,10 +44,14 @@ pub async fn state_of(cloud: &Cloud, id: &InstanceId) -> Result<State, CloudErro
 }
 
 /// The interfaces attached to the instance now. Found by attachment, so that one attached since the finding counts.
+///
+/// By this filter EC2 may refuse to answer all at once, and an account may hide what a service manages for it (EKS Auto Mode,
+/// ECS Managed Instances).
 pub async fn interfaces_of(cloud: &Cloud, id: &InstanceId) -> Result<Vec<Interface>, CloudError> {
     const OPERATION: &str = "ec2:DescribeNetworkInterfaces";
     let filter = Filter::builder().name("attachment.instance-id").values(id.as_str()).build();
-    let mut pages = cloud.ec2.describe_network_interfaces().filters(filter).into_paginator().items().send();
+    let call = cloud.ec2.describe_network_interfaces().filters(filter).include_managed_resources(true);
+    let mut pages = call.into_paginator().page_size(MOST_INTERFACES).items().send();
     let mut interfaces = Vec::new();
     while let Some(found) = pages.next().await {
         let found = found.map_err(|error| CloudError::new(OPERATION, &error))?;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 pub const PERMISSIONS: &[&str] = &[
     "ec2:DescribeSecurityGroups",
@@ -31,6 +32,10 @@ pub const QUARANTINE: &str = "quell-quarantine";
 
 /// The tag that tells our groups from others of the same name.
 const MANAGED: (&str, &str) = ("quell:managed", "quarantine");
+
+/// How long to wait, each time, until EC2 knows a group that it has just made.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
 
 /// The quarantine group of a VPC: absent, or there with these rules. It contains only while it has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +80,8 @@ impl Adjust for QuarantineGroup {
         let (vpc, group) = (&self.vpc, variable(&self.vpc));
         let lookup = format!(
             "{group}=$(aws ec2 describe-security-groups --filters Name=vpc-id,Values={vpc} \
-             Name=group-name,Values={QUARANTINE} --query 'SecurityGroups[0].GroupId' --output text)"
+             Name=group-name,Values={QUARANTINE} Name=tag:{},Values={} --query 'SecurityGroups[0].GroupId' --output text)",
+            MANAGED.0, MANAGED.1
         );
         let close = |ranges: &str, after: &str| {
             format!(
@@ -146,10 +152,12 @@ impl QuarantineGroup {
                 let id = made.group_id().and_then(|id| GroupId::try_from(id).ok());
                 let id = id.ok_or_else(|| CloudError::unreadable(OPERATION, "no group id"))?;
                 let all = |to| revoke_default(cloud, &id, to, requests);
-                try_join(all(v4_any()), all(v6_any())).await?;
+                try_join(all(v4_any()), all(v6_any())).await.map_err(not_yet)?;
                 Ok(Written::Made(self.vpc.clone(), id))
             }
-            Err(error) if error.kind == Kind::Exists => self.adjust_rules(cloud, wanted, requests).await,
+            Err(error) if error.kind == Kind::Exists => {
+                self.adjust_rules(cloud, wanted, requests).await.map_err(not_yet)
+            }
             Err(error) => Err(error),
         }
     }
@@ -170,8 +178,8 @@ impl QuarantineGroup {
         let ((close_in, open_in), (close_out, open_out)) = (set(Direction::In), set(Direction::Out));
         // Another run may close the same rules at this moment; that nothing is left open is read back.
         let closed = try_join(
-            gone_is_fine(revoke_ingress(cloud, &group.id, close_in, requests)),
-            gone_is_fine(revoke_egress(cloud, &group.id, close_out, requests)),
+            none_is_fine(revoke_ingress(cloud, &group.id, close_in, requests)),
+            none_is_fine(revoke_egress(cloud, &group.id, close_out, requests)),
         );
         closed.await?;
         let opened = try_join(
@@ -192,10 +200,11 @@ impl QuarantineGroup {
 }
 
 /// The groups of our name, in one VPC or in all: asked for by name, so that they are read beside the instance and not
-/// after it.
+/// after it. In a VPC that accounts share, each may have one, and only the account's own can be given to its interfaces.
 pub async fn quarantine_groups(cloud: &Cloud, vpc: Option<&VpcId>) -> Result<Vec<Found>, CloudError> {
     const OPERATION: &str = "ec2:DescribeSecurityGroups";
-    let call = cloud.ec2.describe_security_groups().filters(filter("group-name", QUARANTINE));
+    let owner = filter("owner-id", cloud.at.account.as_str());
+    let call = cloud.ec2.describe_security_groups().filters(filter("group-name", QUARANTINE)).filters(owner);
     let call = vpc.iter().fold(call, |call, vpc| call.filters(filter("vpc-id", vpc.as_str())));
     let mut pages = call.into_paginator().items().send();
     let mut groups = Vec::new();
@@ -227,7 +236,7 @@ fn v6_any() -> IpNet {
 }
 
 /// A new group lets all out: over IPv4 always, over IPv6 where the VPC has it. What is not there needs no revoking, and
-/// that nothing is left is read back.
+/// that nothing is left is read back. EC2 may not know a new group for a moment.
 async fn revoke_default(cloud: &Cloud, group: &GroupId, to: IpNet, requests: &Requests) -> Result<(), CloudError> {
     let rule = Rule {
         id: None,
@@ -238,11 +247,24 @@ async fn revoke_default(cloud: &Cloud, group: &GroupId, to: IpNet, requests: &Re
         description: None,
         tags: Vec::new(),
     };
-    gone_is_fine(revoke_egress(cloud, group, permission(&rule).into_iter().collect(), requests)).await
+    let revoke = || none_is_fine(revoke_egress(cloud, group, permission(&rule).into_iter().collect(), requests));
+    for pause in PAUSES {
+        match revoke().await {
+            Err(error) if error.kind == Kind::Gone => tokio::time::sleep(pause).await,
+            done => return done,
+        }
+    }
+    revoke().await
 }
 
-async fn gone_is_fine(revoking: impl Future<Output = Result<(), CloudError>>) -> Result<(), CloudError> {
-    revoking.await.or_else(|error| if error.kind == Kind::Gone { Ok(()) } else { Err(error) })
+/// That a rule is not there is fine. That its group is not there is not.
+async fn none_is_fine(revoking: impl Future<Output = Result<(), CloudError>>) -> Result<(), CloudError> {
+    revoking.await.or_else(|error| if error.code == "InvalidPermission.NotFound" { Ok(()) } else { Err(error) })
+}
+
+/// A group that was just made, and EC2 does not show yet, is there all the same.
+fn not_yet(error: CloudError) -> CloudError {
+    if error.kind == Kind::Gone { CloudError { kind: Kind::Transient, ..error } } else { error }
 }
 
 macro_rules! rule_calls {

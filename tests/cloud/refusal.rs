@@ -19,6 +19,8 @@ pub enum Refusal {
     BadKey,
     /// The signature is not that of the key, or no longer good.
     BadSignature,
+    /// EC2 does not know yet the security group that it has just made.
+    NoSuchGroup,
     /// DynamoDB is writing one of the transaction's items for somebody else. moto never says so: it writes one after the other.
     Conflict,
 }
@@ -33,6 +35,7 @@ impl Refusal {
             Refusal::Unavailable => "unavailable",
             Refusal::BadKey => "bad key",
             Refusal::BadSignature => "bad signature",
+            Refusal::NoSuchGroup => "no such group",
             Refusal::Conflict => "conflict",
         }
     }
@@ -76,6 +79,7 @@ impl Refusal {
             (Refusal::BadKey, RestXml) => (403, "InvalidAccessKeyId"),
             (Refusal::BadSignature, Json | RestJson) => (403, "InvalidSignatureException"),
             (Refusal::BadSignature, Query | RestXml) => (403, "SignatureDoesNotMatch"),
+            (Refusal::NoSuchGroup, _) => (400, "InvalidGroup.NotFound"),
             (Refusal::Conflict, _) => (400, "TransactionCanceledException"),
         }
     }
@@ -87,6 +91,7 @@ impl Refusal {
             Refusal::Failure => "The request processing has failed because of an unknown error",
             Refusal::Unavailable => "The service is unavailable, try again shortly",
             Refusal::BadKey => "The security token included in the request is invalid",
+            Refusal::NoSuchGroup => "The security group does not exist",
             Refusal::Conflict => {
                 "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]"
             }

@@ -1,10 +1,12 @@
 //! AWS refuses, throttles, hangs and loses answers: what is said stays true, and what can be contained is.
 
+use crate::attacker::quarantine_groups;
 use crate::cloud::{Account, Fault, Refusal, Rule, breakpoint};
 use crate::looking_after::HOUR;
 use crate::rehearsal::Rehearsal;
 use crate::stage::{self, CONTAIN, Stage, know, read};
 use crate::story::{Story, but};
+use crate::taking_back::verdict;
 use serde_json::json;
 use std::time::Duration;
 
@@ -400,4 +402,56 @@ async fn an_account_that_hangs_is_not_taken_for_the_ledger() {
     quell.cloud.forget_calls();
     quell.tick(400).await.ok();
     assert_eq!(quell.verdicts().last().map(String::as_str), Some("CONTAINED"), "{}", quell.email());
+}
+
+/// EC2 may not know a group in the moments after it was made. It must not be left with the rule that lets all out.
+#[tokio::test]
+async fn a_quarantine_group_that_ec2_does_not_know_yet_is_closed_all_the_same() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let unknown = |times| Rule::on("RevokeSecurityGroupEgress", Fault::Refuse(Refusal::NoSuchGroup)).times(times);
+    quell.cloud.inject(unknown(5));
+    assert_eq!(verdict(&quell.deliver(&read(INSTANCE)).await), "contained", "{}", quell.email());
+    assert_eq!(open_groups(&quell).await, 0, "{}", quell.email());
+
+    // It takes longer: nothing is moved into it before it is closed, and it is tried again.
+    let quell = Rehearsal::of(CONTAIN).await;
+    quell.cloud.inject(unknown(usize::MAX));
+    assert!(quell.deliver(&read(INSTANCE)).await.is_err());
+    let email = quell.email();
+    assert!(email.starts_with("NOT CONTAINED: ") && email.contains("The security group does not exist"), "{email}");
+    assert!(!quell.calls().iter().any(|call| call.operation == "ModifyNetworkInterfaceAttribute"), "{email}");
+    quell.cloud.heal();
+    assert_eq!(verdict(&quell.handle(quell.event(&read(INSTANCE)), 120).await), "contained", "{}", quell.email());
+    assert_eq!(open_groups(&quell).await, 0, "{}", quell.email());
+}
+
+/// How many quarantine groups let something out.
+async fn open_groups(quell: &Rehearsal) -> usize {
+    let rules = quell.cloud.main().rules().await;
+    let groups = quarantine_groups(quell).await;
+    assert!(!groups.is_empty());
+    rules.iter().filter(|rule| groups.iter().any(|group| rule["groupId"] == group.as_str())).count()
+}
+
+/// EC2 refuses to list all interfaces of a large account at once, hides what a service manages where the account wants so, and
+/// shows the owner of a shared VPC the groups of others. The emulator does none of it.
+#[tokio::test]
+async fn ec2_is_asked_so_that_large_and_shared_accounts_answer() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    for event in [INSTANCE, "port_probe"] {
+        assert_eq!(verdict(&quell.deliver(&read(event)).await), "contained", "{}", quell.email());
+    }
+    let asked = |operation: &str, by: &str| -> Vec<serde_json::Value> {
+        let calls = quell.calls().into_iter().filter(|call| call.operation == operation);
+        calls.map(|call| call.parameters).filter(|asked| asked.to_string().contains(by)).collect()
+    };
+    for by in ["attachment.instance-id", "\"group-id\""] {
+        let asked = asked("DescribeNetworkInterfaces", by);
+        let whole =
+            |asked: &serde_json::Value| asked["MaxResults"] == "1000" && asked["IncludeManagedResources"] == "true";
+        assert!(!asked.is_empty() && asked.iter().all(whole), "{asked:?}");
+    }
+    let asked = asked("DescribeSecurityGroups", "quell-quarantine");
+    let own = |asked: &serde_json::Value| asked.to_string().contains("owner-id");
+    assert!(!asked.is_empty() && asked.iter().all(own), "{asked:?}");
 }
