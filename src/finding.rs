@@ -81,6 +81,12 @@ impl Finding {
         let updated = self.updated.filter(|updated| updated.duration_since(now) <= AHEAD);
         Self { updated, ..self }
     }
+
+    /// The finding, which says of itself no later time than GuardDuty does, for the same reason.
+    #[must_use]
+    pub fn updated_by(self, theirs: Timestamp) -> Self {
+        Self { updated: self.updated.map(|ours| ours.min(theirs)), ..self }
+    }
 }
 
 /// Which side the resource was on.

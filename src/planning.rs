@@ -12,7 +12,7 @@ use crate::ledger::Foreseen;
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::limit;
 use crate::observe::{Budget, check, observe};
-use crate::observed::{Checks, Exposure, Observation, Observed};
+use crate::observed::{Checks, Exposure, Observation, Observed, Verification};
 use crate::plan::{NoSteps, Plan};
 use crate::policy::{Decision, Policy, Refusal, Response, Ruling};
 use crate::remediation::{Remediation, Route, route, told};
@@ -59,6 +59,10 @@ async fn plan_with(responder: &Responder, finding: Finding, asked: &Asked, until
     let started = clock::now();
     let parts = route(&finding).into_iter().map(|route| part(responder, &finding, route, asked, until));
     let parts = join_all(parts).await;
+    let finding = match asked.checks.get() {
+        Some(Checks { verification: Verification::Known { updated: Some(theirs) }, .. }) => finding.updated_by(*theirs),
+        Some(_) | None => finding,
+    };
     Incident::new(finding, parts, started)
 }
 

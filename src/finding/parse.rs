@@ -26,7 +26,7 @@ fn read(detail: Value) -> Result<Finding, ParseError> {
     let Part(Some(detail)) = serde_path_to_error::deserialize::<_, Part<Detail>>(detail)? else {
         return Err(ParseError::new("", "expected an object, found null"));
     };
-    let at = place(&detail.account_id, &detail.region, &detail.partition);
+    let at = place(&detail.account_id, &detail.region);
     let service = detail.service.0.unwrap_or_default();
     let sequence = service.detection.0.as_ref().and_then(|detection| detection.sequence.0.as_ref());
     let resources = resources::subjects(detail.resource.0.unwrap_or_default(), &at.account);
@@ -61,16 +61,11 @@ fn read(detail: Value) -> Result<Finding, ParseError> {
 }
 
 /// Without an account nothing can be done, but people can be told: that is no reason to refuse a finding.
-fn place(account: &Text, region: &Text, partition: &Text) -> Place {
+/// The partition is that of the region: by another, what protects by ARN would protect nothing.
+fn place(account: &Text, region: &Text) -> Place {
     let account = account.0.as_deref().and_then(|id| AccountId::try_from(id).ok()).unwrap_or_else(AccountId::unknown);
     let region = region.0.as_deref().and_then(|code| Region::try_from(code).ok()).unwrap_or_else(Region::unknown);
-    let partition = match partition.0.as_deref() {
-        Some("aws") => Partition::Aws,
-        Some("aws-cn") => Partition::China,
-        Some("aws-us-gov") => Partition::GovCloud,
-        Some(_) | None => partition_of(&region),
-    };
-    Place { partition, account, region }
+    Place { partition: partition_of(&region), account, region }
 }
 
 fn partition_of(region: &Region) -> Partition {

@@ -19,7 +19,6 @@ pub(super) struct Detail {
     pub created_at: When,
     pub description: Text,
     pub id: Text,
-    pub partition: Text,
     pub region: Text,
     pub resource: Part<Resource>,
     pub service: Part<Service>,

@@ -154,9 +154,10 @@ fn a_sample_says_so_in_either_place() {
 }
 
 #[test]
-fn the_partition_follows_the_region_where_it_is_not_told() {
+fn the_partition_follows_the_region_whatever_is_told() {
     for (more, expect) in [
-        (json!({"partition": "aws-cn"}), Partition::China),
+        (json!({"partition": "aws-cn"}), Partition::Aws),
+        (json!({"region": "cn-north-1", "partition": "aws"}), Partition::China),
         (json!({"region": "cn-north-1"}), Partition::China),
         (json!({"region": "us-gov-west-1", "partition": null}), Partition::GovCloud),
         (json!({"partition": ""}), Partition::Aws),

@@ -49,6 +49,10 @@ pub async fn verify(cloud: &Cloud, finding: &Finding) -> Result<Verification, Cl
     let mut waits = ASK_AGAIN.iter();
     loop {
         match (copy_of(cloud, &detector, finding).await?, waits.next()) {
+            // What a newer state adds, GuardDuty may show in a moment.
+            (Some(copy), Some(wait)) if is_ahead(finding, &copy) && difference(finding, &copy).is_some() => {
+                tokio::time::sleep(*wait).await;
+            }
             (Some(copy), _) => return Ok(compared(finding, &copy)),
             (None, Some(wait)) => tokio::time::sleep(*wait).await,
             (None, None) => return Ok(Verification::MadeUp { why: "GuardDuty has no finding of this id".to_owned() }),
@@ -134,10 +138,15 @@ fn compared(ours: &Finding, theirs: &Finding) -> Verification {
         }
         return Verification::Known { updated: theirs.updated };
     };
-    let why = format!("GuardDuty has another {} for the finding of this id", what.name);
+    let older = if is_ahead(ours, theirs) { ", in an older state of it" } else { "" };
+    let why = format!("GuardDuty has another {} for the finding of this id{older}", what.name);
     let is_newer = ours.updated.zip(theirs.updated).is_some_and(|(ours, theirs)| theirs > ours);
     // Whoever makes a finding up chooses its time as well.
     if is_newer && what.may_change { Verification::Overtaken { why } } else { Verification::MadeUp { why } }
+}
+
+fn is_ahead(ours: &Finding, theirs: &Finding) -> bool {
+    ours.updated.zip(theirs.updated).is_some_and(|(ours, theirs)| ours > theirs)
 }
 
 /// What a finding says otherwise than GuardDuty's own.
@@ -157,6 +166,7 @@ fn difference(ours: &Finding, theirs: &Finding) -> Option<Differing> {
     let unknown_port = ours.ports.iter().any(|port| !theirs.ports.contains(port));
     let different = [
         ("account", ours.at.account != theirs.at.account, false),
+        ("region", ours.at.region != theirs.at.region, false),
         ("type", ours.kind != theirs.kind, false),
         ("resource", unknown_subject, false),
         ("origin: it is a sample", theirs.sample && !ours.sample, false),

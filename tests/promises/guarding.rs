@@ -6,11 +6,12 @@ use crate::attacker::Attacker;
 use crate::cloud::{Fault, Refusal, Rule, breakpoint};
 use crate::crash::scene;
 use crate::looking_after::{HOUR, KEY_ID, refuse};
-use crate::one_group::probe_of;
+use crate::one_group::{ID as PORT_ID, OTHER_ID as OTHER_PORT_ID, probe_of};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer, works};
 use crate::taking_back::verdict;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 const KEY: &str = "access_key_used_from_tor";
@@ -52,6 +53,7 @@ async fn a_finding_that_guardduty_does_not_know_is_refused_and_told() {
     for (path, value, says) in [
         ("/detail/resource/instanceDetails/instanceId", "i-0c1b2c3d4e5f60718", "another resource"),
         ("/detail/type", "UnauthorizedAccess:EC2/SSHBruteForce", "another type"),
+        ("/detail/region", "us-west-2", "another region"),
     ] {
         let quell = Rehearsal::of(CONTAIN).await;
         let mut older = quell.event(&read("port_probe"));
@@ -128,8 +130,21 @@ async fn a_time_that_lies_ahead_is_not_believed() {
     assert_eq!(verdict(&quell.deliver(&read(KEY)).await), "contained");
     let mut copy = quell.event(&read(KEY));
     copy["detail"]["updatedAt"] = json!("2099-01-01T00:00:00.000Z");
-    assert_eq!(verdict(&quell.handle(copy, 10).await), "known");
+    assert_eq!(verdict(&quell.handle(copy.clone(), 10).await), "known");
+    // Nor is one that might be a clock's fault, where GuardDuty tells another time.
+    copy["detail"]["updatedAt"] = json!((Timestamp::now() + SignedDuration::from_mins(10)).to_string());
+    assert_eq!(verdict(&quell.handle(copy.clone(), 12).await), "known");
     assert_eq!(verdict(&quell.handle(quell.event(&newer(&read(KEY))), 20).await), "kept");
+
+    // It says of itself what only a newer state could, and GuardDuty has none.
+    let quell = Rehearsal::of(CONTAIN).await;
+    let mut copy = quell.event(&probe_of("22", PORT_ID));
+    let later: Timestamp = copy["detail"]["updatedAt"].as_str().unwrap().parse().unwrap();
+    copy["detail"]["updatedAt"] = json!((later + SignedDuration::from_mins(1)).to_string());
+    copy["detail"]["service"]["action"] =
+        quell.event(&probe_of("25", OTHER_PORT_ID))["detail"]["service"]["action"].clone();
+    let says = "GuardDuty has another port for the finding of this id, in an older state of it";
+    check(&quell, copy, "refused", &[says]).await;
 }
 
 #[tokio::test]
@@ -232,14 +247,16 @@ async fn roles_that_only_aws_changes_are_left() {
     let quell = Rehearsal::of(CONTAIN).await;
     let says = "role AWSReservedSSO_AdministratorAccess_0123456789abcdef belongs to IAM Identity Center: it is changed only \
                 there";
-    check(&quell, quell.event(&read("sso_role_session_anomalous")), "refused", &[says]).await;
+    let by_hand = "\nDO NOW\n";
+    let in_sso = "In IAM Identity Center, disable the access of user";
+    check(&quell, quell.event(&read("sso_role_session_anomalous")), "refused", &[says, by_hand, in_sso]).await;
     let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
     let role = iam.call("GetRole", &[("RoleName", "AWSServiceRoleForECS")]).await["Role"]["RoleId"].clone();
     let linked = read("instance_credentials_used_outside_aws").replace("web-server", "AWSServiceRoleForECS");
     let linked = quell.account.localise(&linked);
     let linked = linked.replace(quell.account.real("AROADBQP57FF2AEXAMPLE"), role.as_str().unwrap_or_default());
     let says = "role AWSServiceRoleForECS is service-linked: only the AWS service itself can change it";
-    check(&quell, quell.event(&linked), "refused", &[says]).await;
+    check(&quell, quell.event(&linked), "refused", &[says, by_hand]).await;
 }
 
 #[tokio::test]
