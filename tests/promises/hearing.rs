@@ -2,6 +2,7 @@
 
 use crate::cloud::{Fault, Refusal, Rule};
 use crate::looking_after::{GROUP, HOUR, KEY, KEY_ID, refuse, rule, without_the_instance};
+use crate::one_group::{ID as PORT_ID, probe_of};
 use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
@@ -226,4 +227,40 @@ async fn one_refused_step_does_not_keep_the_rest_from_being_given_up() {
     }
     assert!(quell.email().contains("Quell tried it 12 times"), "{}", quell.email());
     assert!(!quell.email().contains("more containments within an hour"), "{}", quell.email());
+}
+
+/// What was refused before is counted once by the account's hour, however often GuardDuty sends the finding again.
+#[tokio::test]
+async fn what_aws_refuses_each_time_does_not_use_up_the_hour() {
+    let quell = Rehearsal::of(&format!("[limit]\nper_hour = 3\n{CONTAIN}")).await;
+    refuse(&quell, &["PutUserPolicy", "UpdateAccessKey"], Refusal::Denied);
+    let mut state = read(KEY);
+    for minutes in 0..4 {
+        assert_eq!(
+            verdict(&quell.handle(quell.event(&state), minutes * 60).await),
+            "not-contained",
+            "{}",
+            quell.email()
+        );
+        state = newer(&state);
+    }
+    quell.cloud.heal();
+    assert_eq!(verdict(&quell.handle(quell.event(&read("port_probe")), 300).await), "contained", "{}", quell.email());
+}
+
+/// Where Quell only shows what it would do, people hear of more that there is to do.
+#[tokio::test]
+async fn what_an_update_adds_to_a_plan_that_is_only_shown_is_told_once() {
+    let protect = "[[protect]]\narns = ['*:instance/*']\nowner = 'ops'\nreason = 'wages'\n";
+    for (policy, end) in [(rule("plan", ""), "planned"), (format!("{CONTAIN}{protect}"), "refused")] {
+        let quell = Rehearsal::of(&policy).await;
+        assert_eq!(verdict(&quell.deliver(&probe_of("22", PORT_ID)).await), end, "{}", quell.email());
+        quell.cloud.forget_calls();
+        let more = newer(&probe_of("25", PORT_ID));
+        assert_eq!(verdict(&quell.handle(quell.event(&more), 60).await), end, "{}", quell.email());
+        assert!(quell.email().contains("port 25"), "{}", quell.email());
+        quell.cloud.forget_calls();
+        quell.handle(quell.event(&newer(&more)), 120).await.ok();
+        assert_eq!(quell.told(), [""; 0], "{end}: {}", quell.email());
+    }
 }

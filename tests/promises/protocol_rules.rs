@@ -124,6 +124,21 @@ fn a_delivery_is_answered_by_what_is_known() {
     check(&same(12), &undoing, "Known");
 }
 
+/// Told together with what is contained since, it would be all that people hear of.
+#[test]
+fn what_was_given_back_is_told_before_a_newer_state_is_looked_at() {
+    let newer = ask(incident(Response::Contain, true, 2), Occasion::Delivery, 2);
+    for record in [held(), waiting(), released()] {
+        let mut untold = record;
+        (untold.told, untold.incident.news) = (None, Some(undone()));
+        check(&newer, &untold, "Announce");
+    }
+    // A look comes first, and is told with it.
+    let mut untold = held();
+    (untold.told, untold.incident.news) = (None, Some(undone()));
+    check(&ask(incident(Response::Contain, true, 1), Occasion::Verify, 2), &untold, "Again");
+}
+
 #[test]
 fn what_waits_gives_way_to_what_the_policy_wants_by_now_and_to_another_plan() {
     let newer = |response| ask(incident(response, true, 2), Occasion::Delivery, 1);

@@ -9,7 +9,7 @@ use super::merge::{
     added, approved, fresh, has_ended, is_another_plan, is_begun, is_newer, merged, names_more, renewed, resumed,
     shown_again, twin, updated, was_let_go, without,
 };
-use super::waiting::gives_way;
+use super::waiting::{gives_way, shows_more};
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
 use crate::incident::{Incident, News, Part};
@@ -185,7 +185,10 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
         is_first(&claim.incident, &known.incident) || is_newer(&claim.incident.finding, &known.incident.finding);
     let older = is_newer(&known.incident.finding, &claim.incident.finding);
     let untold = known.told.is_none();
+    let is_given_back = matches!(known.incident.news, Some(News::GivenBack { .. }));
     match (claim.occasion, known.status) {
+        // What was given back is told by itself: with what is contained since, it would be taken for that.
+        (Occasion::Delivery, status) if untold && is_given_back && is_finished(status) => Ok(How::Announce),
         // What only the newer state names would be dropped: the sweep goes on with that one.
         (Occasion::Delivery, Status::Containing) | (Occasion::Asked, _) if older => nothing(),
         (Occasion::Delivery, Status::Containing) => Ok(How::Resumed),
@@ -261,7 +264,8 @@ fn is_new(now: &Incident, known: &IncidentRecord) -> bool {
     let said = |incident: &Incident| -> Vec<_> {
         incident.parts.iter().map(|part| (part.plan.remediation.clone(), part.verdict())).collect()
     };
-    now.parts.iter().any(acts) || said(now) != said(&known.incident)
+    let shows = |part: &Part| twin(part, &known.incident.parts).is_some_and(|old| shows_more(part, old));
+    now.parts.iter().any(|part| acts(part) || shows(part)) || said(now) != said(&known.incident)
 }
 
 /// Takes the incident to contain: the lease, the holds, the counters.
@@ -292,7 +296,8 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         .filter(|part| is_begun(part))
         .for_each(|part| narrow(part, claim, id, held, before, &holds));
     // What was tried and refused before is tried once more, and is nothing new.
-    let known = seen.incident.as_ref().filter(|_| matches!(how, How::Resumed | How::Again | How::Approved));
+    let known =
+        seen.incident.as_ref().filter(|_| matches!(how, How::Fresh | How::Resumed | How::Again | How::Approved));
     let going_on =
         known.into_iter().flat_map(|known| known.incident.parts.iter().filter(|part| !has_ended(part, known)));
     let tried: BTreeSet<HoldKey> =

@@ -201,6 +201,11 @@ pub fn saying(record: &IncidentRecord) -> u64 {
         // What a finding saw of an instance changes with each update, and above all with what we do to it.
         (&subject.at, subject.kind.to_string(), remediation, part.verdict(), part.decision.refused).hash(&mut hasher);
         part.plan.left_out.hash(&mut hasher);
+        // Of a plan that is only shown, what it would write.
+        let is_shown = part.results.is_empty() && part.decision.response < Response::Approve;
+        for step in part.plan.steps().filter(|_| is_shown) {
+            (HoldKey::of(&subject.at, &step.change.setting), step.held().to_string()).hash(&mut hasher);
+        }
         for result in &part.results {
             let key = HoldKey::of(&subject.at, &result.change.setting);
             (key, mem::discriminant(&result.outcome), result.outcome.is_transient()).hash(&mut hasher);

@@ -87,6 +87,9 @@ pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
     if is_answered(old, new) && new.decision.refused.is_some() {
         return true;
     }
+    if !is_begun(old) && old.decision.response < Response::Approve && shows_more(new, old) {
+        return true;
+    }
     if is_begun(old) || new.plan.no_steps.is_some() || new.decision.response < Response::Approve {
         return false;
     }
@@ -99,6 +102,16 @@ pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
     }
     let is_asked = old.decision.response == Response::Approve || is_rejected(old);
     (is_asked || !is_raised) && !writes_the_same(old, new)
+}
+
+/// Whether a plan that is only shown has something to write that the older one had not.
+pub(super) fn shows_more(new: &Part, old: &Part) -> bool {
+    let is_shown = new.plan.no_steps.is_none() && new.decision.response < Response::Approve;
+    let is_known = |step: &Step| {
+        let same = |old: &&Step| old.change.setting == step.change.setting;
+        old.plan.steps().find(same).is_some_and(|old| !closes_more(step.held(), old.held()))
+    };
+    is_shown && !new.plan.steps().filter(|step| !step.is_nothing_new()).all(is_known)
 }
 
 /// Whether what could not be asked can be by now.
