@@ -1,5 +1,6 @@
 //! Carries out what an operator orders. Who may order is who may invoke the function.
 
+use crate::change::Change;
 use crate::clock;
 use crate::incident::{Incident, News, Part, Verdict};
 use crate::ledger::key::{HoldKey, IncidentId};
@@ -11,7 +12,7 @@ use crate::operator::wire::{Acted, Command, Event, Hold, Incidents, Listed, Orde
 use crate::plan::Step;
 use crate::planning::plan_for;
 use crate::respond::{Ending, Quiet, Responder, Run, claim, tell};
-use crate::undo::{Would, not_exactly, preview, said_by, undo};
+use crate::undo::{Would, loss, preview, said_by, undo};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
@@ -179,12 +180,12 @@ async fn dry_run(
     for (key, would) in would {
         match would {
             Would::GiveBack(change) => {
-                let but = not_exactly(&change).map(|but| format!(" ({but})"));
-                text.push(format!("would give back: {change}{}", but.unwrap_or_default()));
+                text.push(format!("would give back: {change}{}", lost(&change)));
                 plan.push(Step::new(change, ""));
             }
             Would::GiveBackBut { change, rules } => {
-                text.push(format!("would give back: {change}, but not {rules}: somebody closed a part of that"));
+                let lost = lost(&change);
+                text.push(format!("would give back: {change}{lost}, but not {rules}: somebody closed a part of that"));
                 plan.push(Step::new(change, ""));
             }
             Would::Stay(why) => text.push(format!("{key} {why}")),
@@ -196,6 +197,11 @@ async fn dry_run(
     let verdict = record.incident.verdict().token().to_owned();
     let (results, returned) = (Vec::new(), Vec::new());
     Ok(answer(&Acted { plan, results, returned, verdict, text: text.join("\n"), warning: None }))
+}
+
+/// What would not be just as it was.
+fn lost(back: &Change) -> String {
+    loss(back).map(|loss| format!(" ({loss})")).unwrap_or_default()
 }
 
 async fn give_back(

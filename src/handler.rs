@@ -80,7 +80,7 @@ impl Handler {
         if let Err(why) = &policy {
             error!("{why}");
         }
-        let own = Own { stack, arns: vec![topic.clone()], ..Own::default() };
+        let own = Own { stack, ..Own::default() };
         let clouds = Clouds::new(aws, account, member);
         let ledger = Ledger::new(clouds.dynamodb(), &table);
         let responder = Responder { clouds, ledger, policy, kill_switch, own };

@@ -17,6 +17,7 @@ use crate::setting::{OF_AWS, Setting};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// How often to decide again where another run wrote the hold in between.
@@ -48,11 +49,12 @@ pub async fn undo(
         Err(why) => return Ok(Err(why)),
     };
     let is_resumed = record.history.last().is_none_or(|last| last.what != What::UndoBegun || last.at != began);
-    let mut done = Vec::new();
+    let (mut done, mut losses) = (Vec::new(), BTreeMap::new());
     for key in record.to_give_back() {
-        let mut writes = Vec::new();
-        let became = let_go(responder, run, &record, &key, &mut writes).await;
-        done.push(Done { key, became, writes });
+        let mut written = Written::default();
+        let became = let_go(responder, run, &record, &key, &mut written).await;
+        losses.extend(written.loss.map(|loss| (key.clone(), loss)));
+        done.push(Done { key, became, writes: written.requests });
     }
     let settings = names(&record);
     let by_time = record.undo.as_ref().is_some_and(|undo| undo.who == Who::Sweep);
@@ -63,7 +65,10 @@ pub async fn undo(
         (false, true) => (REFUSED, NOT_AGAIN),
         (false, false) => (REFUSED, "tried again"),
     };
-    let returned = done.iter().map(|done| returned(done, settings.get(&done.key), refused, failed));
+    let returned = done.iter().map(|done| {
+        let loss = losses.get(&done.key).copied();
+        returned(done, settings.get(&done.key), loss, refused, failed)
+    });
     let dropped = not_asked_any_more(&record).map(|part| Returned {
         setting: part.plan.subject.kind.to_string(),
         became: "was not contained, and nobody is asked about it any more".to_owned(),
@@ -105,6 +110,35 @@ fn may_be_done_before(done: &Done) -> bool {
         | LetGo::Failed { .. } => false,
     };
     is_let_go && done.writes.is_empty()
+}
+
+/// What was written to give a setting back.
+#[derive(Debug, Default)]
+struct Written {
+    /// The ids of AWS's answers.
+    requests: Vec<String>,
+    loss: Option<Loss>,
+}
+
+/// What does not come back just as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Each rule that is made again has a new id.
+    Ids,
+    /// And not the tags that AWS itself gave it.
+    TagsOfAws,
+    /// And none of its tags.
+    Tags,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ids => "with new ids for the rules",
+            Self::TagsOfAws => "with new ids for the rules, and without the tags that AWS itself gave them (aws:...)",
+            Self::Tags => "with new ids for the rules, and without their tags",
+        })
+    }
 }
 
 /// What people call the settings of an incident.
@@ -174,16 +208,15 @@ async fn seen(responder: &Responder, run: &Run, record: &IncidentRecord, hold: &
     })
 }
 
-/// What was written for it is added to `writes`.
 async fn let_go(
     responder: &Responder,
     run: &Run,
     record: &IncidentRecord,
     key: &HoldKey,
-    writes: &mut Vec<String>,
+    written: &mut Written,
 ) -> LetGo {
     for _ in 0..TRIES {
-        match try_let_go(responder, run, record, key, writes).await {
+        match try_let_go(responder, run, record, key, written).await {
             Ok(Some(became)) => return became,
             Ok(None) => {}
             Err(error) => return LetGo::Failed { why: error.to_string() },
@@ -198,7 +231,7 @@ async fn try_let_go(
     run: &Run,
     record: &IncidentRecord,
     key: &HoldKey,
-    writes: &mut Vec<String>,
+    written: &mut Written,
 ) -> Result<Option<LetGo>, LedgerError> {
     let now = clock::now();
     let Some(hold) = responder.ledger.holds(std::slice::from_ref(key)).await?.pop() else {
@@ -215,7 +248,7 @@ async fn try_let_go(
             match responder.ledger.swap_hold(marked, now).await? {
                 Ok(marked) => {
                     let changed = record.contained.map_or(hold.touched, |contained| contained.max(hold.touched));
-                    let became = back(responder, run, record, &marked, settled(changed), writes).await?;
+                    let became = back(responder, run, record, &marked, settled(changed), written).await?;
                     if became.as_ref().is_some_and(|became| !became.is_over()) {
                         // Nothing more is written now. If that cannot be said, others wait until our lease ends.
                         let now = clock::now();
@@ -247,7 +280,7 @@ async fn back(
     record: &IncidentRecord,
     hold: &Hold,
     settled: Timestamp,
-    writes: &mut Vec<String>,
+    written: &mut Written,
 ) -> Result<Option<LetGo>, LedgerError> {
     let cloud = match cloud_at(responder, &hold.at, &record.incident.finding, run.until).await {
         Ok(cloud) => cloud,
@@ -279,11 +312,11 @@ async fn back(
         GiveBack::Already => others.map_or(LetGo::WasBack, LetGo::GivenBackBeside),
         GiveBack::Drifted => LetGo::Drifted { found },
         GiveBack::Write(change) => {
-            let became = written_back(&cloud, change, run, writes).await;
+            let became = written_back(&cloud, change, run, written).await;
             others.filter(|_| became == LetGo::GivenBack).map_or(became, LetGo::GivenBackBeside)
         }
         GiveBack::WriteBut { change, rules } => {
-            let became = written_back(&cloud, change, run, writes).await;
+            let became = written_back(&cloud, change, run, written).await;
             if became == LetGo::GivenBack { LetGo::GivenBackBut { rules } } else { became }
         }
     };
@@ -312,9 +345,10 @@ async fn read(
     setting.read(cloud, change).await
 }
 
-async fn written_back(cloud: &Cloud, change: Change, run: &Run, writes: &mut Vec<String>) -> LetGo {
+async fn written_back(cloud: &Cloud, change: Change, run: &Run, written: &mut Written) -> LetGo {
+    written.loss = loss(&change).or(written.loss);
     let result = make(cloud, change, run.until).await;
-    writes.extend(result.requests);
+    written.requests.extend(result.requests);
     match result.outcome {
         Outcome::Changed | Outcome::AlreadySo => LetGo::GivenBack,
         Outcome::Gone { .. } | Outcome::LetGo => LetGo::Gone,
@@ -341,44 +375,39 @@ fn not_back(error: &CloudError) -> LetGo {
     if error.kind == Kind::Refused { LetGo::Refused { why } } else { LetGo::Failed { why } }
 }
 
-/// What does not come back just as it was.
+/// What is lost where this is written back: AWS gives ids and tags of its own by itself.
 #[must_use]
-pub fn not_exactly(back: &Change) -> Option<&'static str> {
-    match &back.setting {
-        Setting::IngressRules(_) if has_tags_of_aws(back) => {
-            Some("the rules get new ids, and lose the tags that AWS itself gave them (aws:...)")
-        }
-        Setting::IngressRules(_) => Some("the rules get new ids"),
-        Setting::AccessKeyStatus(_)
-        | Setting::InlinePolicy(_)
-        | Setting::InterfaceGroups(_)
-        | Setting::QuarantineGroup(_) => None,
-    }
+pub fn loss(back: &Change) -> Option<Loss> {
+    let (Value::Rules(from), Value::Rules(to)) = (&back.from, &back.to) else { return None };
+    let mut made = to.difference(from).peekable();
+    made.peek()?;
+    let mut tags = made.flat_map(|rule| &rule.tags);
+    let is_lost = match &back.setting {
+        Setting::QuarantineGroup(_) => tags.next().is_some().then_some(Loss::Tags),
+        Setting::IngressRules(_) => tags.any(|(key, _)| key.starts_with(OF_AWS)).then_some(Loss::TagsOfAws),
+        Setting::AccessKeyStatus(_) | Setting::InlinePolicy(_) | Setting::InterfaceGroups(_) => return None,
+    };
+    is_lost.or(Some(Loss::Ids))
 }
 
-fn has_tags_of_aws(back: &Change) -> bool {
-    let (Value::Rules(from), Value::Rules(to)) = (&back.from, &back.to) else { return false };
-    to.difference(from).flat_map(|rule| &rule.tags).any(|(key, _)| key.starts_with(OF_AWS))
-}
-
-fn returned(done: &Done, setting: Option<&Setting>, refused: &str, failed: &str) -> Returned {
+fn returned(done: &Done, setting: Option<&Setting>, loss: Option<Loss>, refused: &str, failed: &str) -> Returned {
     let Done { key, became, writes: _ } = done;
+    let given_back = loss.map_or_else(|| "given back".to_owned(), |loss| format!("given back {loss}"));
     let said = match became {
-        LetGo::GivenBack if matches!(setting, Some(Setting::IngressRules(_))) => {
-            "given back, read back; the rules have new ids".to_owned()
+        LetGo::GivenBack => {
+            format!("given back, read back{}", loss.map(|loss| format!(", {loss}")).unwrap_or_default())
         }
-        LetGo::GivenBack => "given back, read back".to_owned(),
         LetGo::WasBack => "was back already".to_owned(),
         LetGo::Gone => "no longer exists".to_owned(),
         LetGo::KeptBy(others) => {
-            format!("stays contained: incident {} holds it", listed(others))
+            format!("not given back: incident {} holds it too", listed(others))
         }
         LetGo::Drifted { found } => format!("left alone: somebody set it to {found}"),
         LetGo::GivenBackBut { rules } => {
-            format!("given back but for {rules}: somebody closed a part of that, and it would open it again")
+            format!("{given_back}, but for {rules}: somebody closed a part of that, and it would open it again")
         }
         LetGo::GivenBackBeside(others) => {
-            format!("given back but for what incident {} keeps closed too", listed(others))
+            format!("{given_back}, but for what incident {} keeps closed too", listed(others))
         }
         LetGo::Refused { why } => format!("still held, {refused}: {why}"),
         LetGo::Failed { why } => format!("still held, {failed}: {why}"),
@@ -425,6 +454,31 @@ fn quoted(says: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::{Direction, Peer, Rule};
+    use crate::setting::{IngressRules, QuarantineGroup};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn what_is_lost_where_rules_are_made_again_is_said() {
+        let rules = |tags: &[&str]| {
+            let tags = tags.iter().map(|key| ((*key).to_owned(), "x".to_owned())).collect();
+            let peer = Peer::Network("0.0.0.0/0".parse().unwrap());
+            let (protocol, ports) = ("tcp".to_owned(), Some((22, 22)));
+            Value::Rules(
+                [Rule { id: None, direction: Direction::In, protocol, ports, peer, description: None, tags }].into(),
+            )
+        };
+        let none = || Value::Rules(BTreeSet::new());
+        let ports = Setting::IngressRules(IngressRules { group: "sg-0a1b".try_into().unwrap() });
+        let quarantine = Setting::QuarantineGroup(QuarantineGroup { vpc: "vpc-0a1b".try_into().unwrap() });
+        let said = |setting: &Setting, from, to| loss(&Change { setting: setting.clone(), from, to });
+        assert_eq!(said(&ports, none(), rules(&["team"])), Some(Loss::Ids));
+        assert_eq!(said(&ports, none(), rules(&["team", "aws:cloudformation:stack-id"])), Some(Loss::TagsOfAws));
+        assert_eq!(said(&ports, rules(&[]), none()), None);
+        assert_eq!(said(&quarantine, none(), rules(&[])), Some(Loss::Ids));
+        assert_eq!(said(&quarantine, none(), rules(&["team"])), Some(Loss::Tags));
+        assert_eq!(said(&quarantine, none(), Value::Absent), None);
+    }
 
     #[test]
     fn what_somebody_says_to_be_cannot_pass_for_what_aws_shows() {

@@ -11,8 +11,6 @@ pub struct Own {
     /// The id (an ARN) of the stack that Quell was deployed with. A name would not do: anybody may give the same name
     /// to a stack in another region, and be left alone.
     pub stack: Option<String>,
-    /// The ARNs of its resources, as far as they are known and could be a finding's.
-    pub arns: Vec<String>,
 }
 
 impl Own {

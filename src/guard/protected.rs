@@ -66,7 +66,7 @@ fn own(case: &Case<'_>, thing: &Thing) -> Option<String> {
     let own = case.own;
     let acts = own.principal.is_some() && own.principal == thing.principal;
     let made_with_it = own.stack.is_some() && own.stack.as_ref() == thing.tags.get(STACK);
-    (acts || made_with_it || own.arns.contains(&thing.arn)).then(|| format!("{} is Quell's own", thing.name))
+    (acts || made_with_it).then(|| format!("{} is Quell's own", thing.name))
 }
 
 fn by_aws(thing: &Thing) -> Option<String> {

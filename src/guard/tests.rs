@@ -246,7 +246,7 @@ fn a_protection_ends_with_its_day_and_that_is_told() {
 #[test]
 fn what_is_quells_own_or_nobodys_to_change_is_protected_without_a_word_in_the_policy() {
     let role = Principal::Role("quell-function".try_into().unwrap());
-    let own = Own { principal: Some(role), stack: Some("arn:aws:stack/1".to_owned()), arns: Vec::new() };
+    let own = Own { principal: Some(role), stack: Some("arn:aws:stack/1".to_owned()) };
     let story = Story { own: own.clone(), ..Story::session_of("quell-function", "/") };
     story.check(&["plan, refused: Protected", "role quell-function is Quell's own"]);
     let story = Story { own: own.clone(), ..Story::instance(tags("aws:cloudformation:stack-id", "arn:aws:stack/1")) };

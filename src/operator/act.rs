@@ -55,9 +55,11 @@ fn planned(answer: Value) -> Report {
 fn acted(answer: Value) -> Report {
     match known::<Acted>(&answer) {
         Ok(acted) => {
-            let Acted { plan: _, results: tried, returned: _, verdict, text, warning } = acted;
-            let holds = tried.iter().all(|result| result.outcome.holds());
-            let exit = if holds && warning.is_none() { exit(&verdict) } else { Exit::Partly };
+            let Acted { plan: _, results: tried, returned, verdict, text, warning } = acted;
+            // An undo is as good as what came back of what was asked for, whatever else is still held.
+            let by_verdict = if returned.is_empty() { exit(&verdict) } else { Exit::Done };
+            let is_whole = tried.iter().all(|it| it.outcome.holds()) && returned.iter().all(|it| it.is_back);
+            let exit = if is_whole && warning.is_none() { by_verdict } else { Exit::Partly };
             let warning = warning.map(|why| Section::Said(Tone::Bad, format!("It is done, but: {why}")));
             let said = Section::Said(tone(&verdict), verdict.to_uppercase().replace('-', " "));
             let steps = (!tried.is_empty()).then(|| Section::List(results(&tried, 1)));

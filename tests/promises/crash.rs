@@ -14,7 +14,7 @@ mod mishap;
 pub mod scene;
 
 use crate::attacker::Attacker;
-use crate::cloud::{Fault, Message, Refusal, Rule, breakpoint};
+use crate::cloud::{Call, Fault, Message, Refusal, Rule, breakpoint};
 use crate::rehearsal::{Rehearsal, incident_in};
 use mishap::{MISHAPS, Mishap, Place, happened, places};
 use scene::{Scene, Work};
@@ -84,6 +84,18 @@ async fn sweep(work: Work, scene: Scene) {
     assert!(sweep.table.len() > 40 && ends.iter().any(|end| end.ends_with("undone")), "{ends:?}");
 }
 
+/// Only the index of what is due may be behind: a decision on a state of the past would be a wrong one.
+fn reads_what_is_there(call: &Call) {
+    let asked = match call.operation.as_str() {
+        "GetItem" | "Query" | "Scan" => vec![&call.parameters],
+        "BatchGetItem" => call.parameters["RequestItems"].as_object().into_iter().flat_map(|of| of.values()).collect(),
+        _ => Vec::new(),
+    };
+    for asked in asked.into_iter().filter(|asked| asked.get("IndexName").is_none()) {
+        assert_eq!(asked["ConsistentRead"], true, "{call:?}");
+    }
+}
+
 impl Sweep {
     /// Does it without a mishap, and tells which calls that takes.
     async fn reference(&mut self) -> Vec<Place> {
@@ -93,7 +105,9 @@ impl Sweep {
         let order = self.order_of(&event, &finding);
         self.quell.cloud.forget_calls();
         let answer = self.quell.handle(order, self.work.later()).await;
-        let places = places(&self.quell.calls());
+        let calls = self.quell.calls();
+        calls.iter().filter(|call| call.service == "dynamodb").for_each(reads_what_is_there);
+        let places = places(&calls);
         self.verdict = self.quell.verdicts().join(", ");
         let expected = if self.stays_held() { "PARTLY RELEASED" } else { self.verdict() };
         assert_eq!(self.verdict, expected, "{answer:?} {}", self.quell.email());

@@ -30,7 +30,7 @@ async fn a_port_that_two_findings_name_stays_closed_until_both_are_given_back() 
     assert!(!quell.calls().iter().any(writes), "nothing is written: {:?}", quell.calls());
     let undone = quell.order_about("undo", ID, 120).await;
     assert_eq!(open(&quell).await, closed, "{}", quell.email());
-    let says = format!("stays contained: incident {} holds it", quell.incident(OTHER_ID));
+    let says = format!("not given back: incident {} holds it too", quell.incident(OTHER_ID));
     assert!(undone.to_string().contains(&says), "{undone}");
     quell.cloud.forget_calls();
     quell.tick(200).await.ok();
@@ -54,7 +54,8 @@ async fn of_two_ports_the_one_that_another_finding_names_too_stays_closed() {
     assert!(!quell.email().contains("Somebody had set it back"), "{}", quell.email());
     assert_eq!(open(&quell).await, [(20, 21), (23, 24), (26, 30)]);
     let undone = quell.order_about("undo", OTHER_ID, 180).await;
-    let says = format!("given back but for what incident {} keeps closed too", quell.incident(ID));
+    let says =
+        format!("given back with new ids for the rules, but for what incident {} keeps closed too", quell.incident(ID));
     assert!(undone.to_string().contains(&says), "{undone}");
     assert_eq!(open(&quell).await, [(20, 21), (23, 30)], "the first keeps its own closed");
     assert_eq!(quell.order_about("undo", ID, 300).await["ok"]["verdict"], "released", "{}", quell.email());
@@ -196,7 +197,7 @@ async fn who_keeps_a_port_is_said_also_by_an_undo_that_finds_all_done() {
     quell.cloud.forget_calls();
     quell.tick(300).await.ok();
     assert_eq!(quell.verdicts(), ["PARTLY RELEASED"], "{}", quell.email());
-    let says = format!("given back but for what incident {} keeps closed too", quell.incident(ID));
+    let says = format!("given back, but for what incident {} keeps closed too", quell.incident(ID));
     assert!(quell.email().contains(&quell.account.delocalise(&says)), "{}", quell.email());
     assert_eq!(quell.order_about("undo", ID, 400).await["ok"]["verdict"], "released", "{}", quell.email());
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);

@@ -290,7 +290,11 @@ async fn the_other_rules_of_a_group_come_back_where_a_person_closed_a_part_of_on
     let undone = quell.order_about("undo", ID, 100).await;
     assert_eq!(undone["ok"]["verdict"], "partly-released", "{undone}");
     assert_eq!(open(&quell).await, [(22, 22), (23, 30)], "{}", quell.email());
-    assert!(quell.email().contains("given back but for tcp 20-30 from 0.0.0.0/0"), "{}", quell.email());
+    assert!(
+        quell.email().contains("given back with new ids for the rules, but for tcp 20-30 from 0.0.0.0/0"),
+        "{}",
+        quell.email()
+    );
 }
 
 #[tokio::test]

@@ -104,6 +104,7 @@ impl Ran {
 async fn a_policy_is_fine_or_every_problem_in_it_is_told_with_its_place() {
     let desk = Desk::new(CONTAIN);
     desk.run("check").await.said(0, &["policy.toml: fine"]);
+    assert!(desk.run("check --output json").await.json().is_object());
     let bad = desk.file("bad.toml", "[[rule]]\nresponse = 'contian'\nsevrity = 7\n");
     let ran = desk.run(&format!("check {}", bad.display())).await;
     let problems =
@@ -240,6 +241,7 @@ async fn a_plan_is_shown_with_its_commands_and_nothing_is_changed() {
         "\naws iam update-access-key --user-name ann --access-key-id AKIAIOSFODNN7EXAMPLE --status Inactive\n",
         "\naws iam update-access-key --user-name ann --access-key-id AKIAIOSFODNN7EXAMPLE --status Active\n",
         "\naws iam delete-user-policy --user-name ann --policy-name QuellQuarantine\n",
+        "All that user ann does stops",
     ] {
         assert!(out.contains(expect), "{expect:?} is not in:\n{out}");
     }
@@ -478,15 +480,22 @@ async fn the_function_lists_shows_approves_and_undoes_and_says_so_to_people() {
     run("incidents --open").await.said(0, &["waiting", &id]);
     run(&format!("approve {id} --plan 1")).await.said(0, &["CONTAINED", &format!("Approved by {shown}.")]);
     assert!(!differences(&before, &stage.cloud.world().await).is_empty());
-    run(&format!("show {id}")).await.said(0, &["held", "approved plan 1", "was Active", "Holds", &shown]);
+    let says = ["held", "approved plan 1", "was Active", "Holds", "All that user ann does stops", &shown];
+    run(&format!("show {id}")).await.said(0, &says);
     run(&format!("undo {id} --dry-run")).await.said(0, &["would give back"]);
+    let would = run(&format!("undo {id} --dry-run --output json")).await.json();
+    assert_eq!(would["plan"].as_array().map(Vec::len), Some(2), "{would}");
+    let listed = run("incidents --output json").await.json();
+    assert_eq!(listed["incidents"][0]["id"], json!(id), "{listed}");
+    // All that was asked for came back, and the other step stays.
+    run(&format!("undo {id} --step 1")).await.said(0, &["PARTLY RELEASED", "1 other was not asked for"]);
     run(&format!("undo {id}")).await.said(0, &["RELEASED", "given back, read back", &format!("Undone by {shown}.")]);
     assert_eq!(differences(&before, &stage.cloud.world().await), []);
     run(&format!("undo {id}")).await.said(1, &["there is nothing to undo: it is released"]);
-    run(&format!("show {id} --output json")).await.said(0, &["released"]);
+    assert_eq!(run(&format!("show {id} --output json")).await.json()["incident"]["status"], "released");
     let told: Vec<String> = stage.cloud.messages().into_iter().filter_map(|message| message.subject).collect();
     let verdicts: Vec<&str> = told.iter().filter_map(|subject| subject.split(':').next()).collect();
-    assert_eq!(verdicts, ["WAITING FOR APPROVAL", "CONTAINED", "RELEASED"]);
+    assert_eq!(verdicts, ["WAITING FOR APPROVAL", "CONTAINED", "PARTLY RELEASED", "RELEASED"]);
 
     // The same for a program, and a step at a time.
     let session = format!("{}/eu-west-1/c6c9af66c89db32765c152270257a69e", stage.cloud.account_id);

@@ -86,6 +86,8 @@ async fn a_plan_is_shown_with_commands_and_not_done() {
         let command =
             "\naws iam update-access-key --user-name ann --access-key-id AKIAIOSFODNN7EXAMPLE --status Inactive\n";
         assert_eq!(email.contains(command), response == "plan", "{email}");
+        let stops = email.contains("\nWHAT ELSE STOPS\n") && email.contains("All that user ann does stops");
+        assert_eq!(stops, response != "notify", "{email}");
         let approve = "\nquell approve 111122223333/eu-west-1/5e8e95fc4de1f034e96967422b76b5c7 --plan 1\n";
         assert_eq!(email.contains(approve), response == "approve", "{email}");
         if response == "notify" {

@@ -64,8 +64,8 @@ async fn contained_and_undone_leaves_the_accounts_as_they_were() {
         assert!(after == before, "{scene}: something else is no longer as it was: {before:?} {after:?}");
         assert!(quell.email().starts_with("RELEASED: "), "{}", quell.email());
         let has_rules = scene.name.starts_with("exposed-port");
-        assert_eq!(quell.email().contains("the rules have new ids"), has_rules, "{}", quell.email());
-        assert_eq!(shown.to_string().contains("(the rules get new ids)"), has_rules, "{shown}");
+        assert_eq!(quell.email().contains("with new ids for the rules"), has_rules, "{}", quell.email());
+        assert_eq!(shown.to_string().contains("(with new ids for the rules)"), has_rules, "{shown}");
 
         let again = quell.order(undo, later + 3).await;
         assert_eq!(again["error"], "there is nothing to undo: it is released");
@@ -92,7 +92,12 @@ async fn a_quarantine_group_that_had_rules_has_them_again() {
     let before = whole(&quell).await;
     assert_eq!(verdict(&quell.deliver(&scene.event()).await), "contained", "{}", quell.email());
     assert_ne!(quell.cloud.main().rules().await, before.1);
-    assert_eq!(quell.order_about("undo", scene.finding, 10).await["ok"]["verdict"], "released", "{}", quell.email());
+    let undo =
+        |dry_run: bool| json!({ "command": "undo", "incident": quell.incident(scene.finding), "dry_run": dry_run });
+    let shown = quell.order(undo(true), 9).await;
+    assert!(shown.to_string().contains("(with new ids for the rules)"), "{shown}");
+    assert_eq!(quell.order(undo(false), 10).await["ok"]["verdict"], "released", "{}", quell.email());
+    assert!(quell.email().contains("given back, read back, with new ids for the rules"), "{}", quell.email());
     assert!(whole(&quell).await == before, "{:?}", quell.changes(&before.0, &quell.cloud.world().await));
 }
 
@@ -116,6 +121,28 @@ async fn one_step_is_taken_back_and_the_others_stay() {
     assert_eq!(wrong["error"], "there is no step 9: the incident has 2");
     assert_eq!(quell.order_about("undo", KEY_ID, 90).await["ok"]["verdict"], "released");
     assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0]);
+}
+
+/// One interface of several, then the group that the others still need, then the rest.
+#[tokio::test]
+async fn one_setting_of_an_instance_is_taken_back_and_the_others_stay() {
+    let (quell, scene) = (Rehearsal::of(CONTAIN).await, scene::INSTANCE);
+    let before = whole(&quell).await;
+    assert_eq!(verdict(&quell.deliver(&scene.event()).await), "contained", "{}", quell.email());
+    let contained = quell.changes(&before.0, &quell.cloud.world().await);
+    let shown = quell.order_about("show", scene.finding, 1).await;
+    let results = shown["ok"]["incident"]["parts"][0]["results"].as_array().unwrap().clone();
+    let of_kind = |kind: &str| results.iter().position(|it| it["change"]["setting"]["setting"] == kind).unwrap() + 1;
+    let undo = async |step: usize, later: i64| {
+        let order = json!({ "command": "undo", "incident": quell.incident(scene.finding), "step": step });
+        (quell.order(order, later).await, quell.changes(&before.0, &quell.cloud.world().await))
+    };
+    let (undone, left) = undo(of_kind("interface-groups"), 10).await;
+    assert_eq!((&undone["ok"]["returned"][0]["is_back"], left.len()), (&json!(true), contained.len() - 1), "{undone}");
+    let (undone, still) = undo(of_kind("quarantine-group"), 20).await;
+    assert_eq!((&undone["ok"]["returned"][0]["is_back"], &still), (&json!(false), &left), "{undone}");
+    assert_eq!(quell.order_about("undo", scene.finding, 30).await["ok"]["verdict"], "released", "{}", quell.email());
+    assert!(whole(&quell).await == before, "{:?}", quell.changes(&before.0, &quell.cloud.world().await));
 }
 
 #[tokio::test]
@@ -210,7 +237,7 @@ async fn what_two_incidents_hold_stays_until_the_last_lets_go() {
 
     let first = quell.order_about("undo", KEY_ID, 1).await;
     assert_eq!(first["ok"]["verdict"], "partly-released", "{first}");
-    let holder = format!("stays contained: incident 111122223333/eu-west-1/{other_id} holds it");
+    let holder = format!("not given back: incident 111122223333/eu-west-1/{other_id} holds it too");
     assert_eq!(quell.email().matches(&holder).count(), 2, "{}", quell.email());
     assert_eq!(quell.changes(&contained, &quell.cloud.world().await), [""; 0]);
 
@@ -337,7 +364,7 @@ async fn a_quarantine_group_goes_with_the_last_instance_that_is_in_it() {
         }
         let first = quell.order_about("undo", events[order[0]].1, 60).await;
         assert_eq!(first["ok"]["verdict"], "partly-released", "{first}");
-        let kept = "quarantine group of vpc-0a1b2c3d4e5f60010: stays contained: incident";
+        let kept = "quarantine group of vpc-0a1b2c3d4e5f60010: not given back: incident";
         assert!(quell.email().contains(kept), "{}", quell.email());
         quell.cloud.forget_calls();
         quell.tick(70).await.ok();
