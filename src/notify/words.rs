@@ -55,6 +55,7 @@ pub(super) fn standing(incident: &Incident) -> String {
     let nothing = format!("{who} changed nothing.");
     let standing = match (planned, tried, holding) {
         (0, _, _) if left_to_people > 0 => String::new(),
+        (_, 0, _) if left_to_people > 0 => format!("{changes} {} planned.", if planned == 1 { "is" } else { "are" }),
         (0, _, _) => nothing,
         (_, _, 0) if incident.verdict() == Verdict::Gone => "It no longer exists.".to_owned(),
         (_, 0, _) => format!("{nothing} {changes} {} planned.", if planned == 1 { "is" } else { "are" }),

@@ -32,7 +32,8 @@ pub struct State {
 
 pub async fn state_of(cloud: &Cloud, id: &InstanceId) -> Result<State, CloudError> {
     const OPERATION: &str = "ec2:DescribeInstances";
-    let answer = cloud.ec2.describe_instances().instance_ids(id.as_str()).send().await;
+    let call = cloud.ec2.describe_instances().instance_ids(id.as_str()).include_managed_resources(true);
+    let answer = call.send().await;
     let answer = answer.map_err(|error| CloudError::new(OPERATION, &error))?;
     let found = answer.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances).next();
     let found = found.ok_or_else(|| CloudError::gone(OPERATION, id))?;

@@ -67,6 +67,7 @@ impl InterfaceGroups {
 
     async fn described(&self, cloud: &Cloud) -> Result<NetworkInterface, CloudError> {
         let call = cloud.ec2.describe_network_interfaces().network_interface_ids(self.interface.as_str());
+        let call = call.include_managed_resources(true);
         let answer = call.send().await.map_err(|error| CloudError::new(DESCRIBE, &error))?;
         let found = answer.network_interfaces.and_then(|found| found.into_iter().next());
         found.ok_or_else(|| CloudError::gone(DESCRIBE, self))

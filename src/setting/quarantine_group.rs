@@ -156,7 +156,7 @@ impl QuarantineGroup {
                 Ok(Written::Made(self.vpc.clone(), id))
             }
             Err(error) if error.kind == Kind::Exists => {
-                self.adjust_rules(cloud, wanted, requests).await.map_err(not_yet)
+                once_known(|| self.adjust_rules(cloud, wanted, requests)).await.map_err(not_yet)
             }
             Err(error) => Err(error),
         }
@@ -247,14 +247,22 @@ async fn revoke_default(cloud: &Cloud, group: &GroupId, to: IpNet, requests: &Re
         description: None,
         tags: Vec::new(),
     };
-    let revoke = || none_is_fine(revoke_egress(cloud, group, permission(&rule).into_iter().collect(), requests));
+    let rules = || permission(&rule).into_iter().collect();
+    once_known(|| none_is_fine(revoke_egress(cloud, group, rules(), requests))).await
+}
+
+/// Asks again while EC2 does not know the group.
+async fn once_known<T, F>(ask: impl Fn() -> F) -> Result<T, CloudError>
+where
+    F: Future<Output = Result<T, CloudError>>,
+{
     for pause in PAUSES {
-        match revoke().await {
+        match ask().await {
             Err(error) if error.kind == Kind::Gone => tokio::time::sleep(pause).await,
             done => return done,
         }
     }
-    revoke().await
+    ask().await
 }
 
 /// That a rule is not there is fine. That its group is not there is not.

@@ -132,7 +132,7 @@ async fn what_a_person_wanted_back_stays_so_whatever_comes_later() {
     quell.handle(quell.event(&newer(&whole)), 60).await.unwrap();
     let email = quell.email();
     assert!(email.starts_with("WAITING FOR APPROVAL") && email.contains("i-0a1b2c3d4e5f60718"), "{email}");
-    let now = "Quell changed nothing. 5 changes are planned. 2 changes that a person wanted back are left to people.";
+    let now = "5 changes are planned. 2 changes that a person wanted back are left to people.";
     assert!(email.contains(now) && !email.contains("held back to notify"), "{email}");
     assert_eq!(quell.changes(&held, &quell.cloud.world().await), [""; 0], "{email}");
 }

@@ -13,6 +13,7 @@ use crate::story::{but, newer, works};
 use crate::taking_back::verdict;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const KEY: &str = "access_key_used_from_tor";
 
@@ -145,6 +146,22 @@ async fn a_time_that_lies_ahead_is_not_believed() {
         quell.event(&probe_of("25", OTHER_PORT_ID))["detail"]["service"]["action"].clone();
     let says = "GuardDuty has another port for the finding of this id, in an older state of it";
     check(&quell, copy, "refused", &[says]).await;
+}
+
+/// GuardDuty sends a state of a finding, and shows it a moment later.
+#[tokio::test]
+async fn a_state_that_guardduty_does_not_show_yet_is_waited_for() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    quell.deliver(&probe_of("22", PORT_ID)).await.unwrap();
+    let next = newer(&probe_of("25", PORT_ID));
+    let sent: Value = serde_json::from_str(&quell.account.localise(&next)).unwrap();
+    let shown = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        quell.event(&next)
+    };
+    let (handled, _) = tokio::join!(quell.handle(sent, 60), shown);
+    assert_eq!(verdict(&handled), "contained", "{}", quell.email());
+    assert!(quell.email().contains("there was more to contain"), "{}", quell.email());
 }
 
 #[tokio::test]

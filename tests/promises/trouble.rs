@@ -445,11 +445,17 @@ async fn ec2_is_asked_so_that_large_and_shared_accounts_answer() {
         let calls = quell.calls().into_iter().filter(|call| call.operation == operation);
         calls.map(|call| call.parameters).filter(|asked| asked.to_string().contains(by)).collect()
     };
-    for by in ["attachment.instance-id", "\"group-id\""] {
-        let asked = asked("DescribeNetworkInterfaces", by);
-        let whole =
-            |asked: &serde_json::Value| asked["MaxResults"] == "1000" && asked["IncludeManagedResources"] == "true";
-        assert!(!asked.is_empty() && asked.iter().all(whole), "{asked:?}");
+    for (operation, by, is_paged) in [
+        ("DescribeNetworkInterfaces", "attachment.instance-id", true),
+        ("DescribeNetworkInterfaces", "\"group-id\"", true),
+        ("DescribeNetworkInterfaces", "NetworkInterfaceId.1", false),
+        ("DescribeInstances", "InstanceId.1", false),
+    ] {
+        let asked = asked(operation, by);
+        let whole = |asked: &serde_json::Value| {
+            asked["IncludeManagedResources"] == "true" && (!is_paged || asked["MaxResults"] == "1000")
+        };
+        assert!(!asked.is_empty() && asked.iter().all(whole), "{by}: {asked:?}");
     }
     let asked = asked("DescribeSecurityGroups", "quell-quarantine");
     let own = |asked: &serde_json::Value| asked.to_string().contains("owner-id");

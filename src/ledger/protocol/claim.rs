@@ -6,12 +6,13 @@ use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
 use super::finish::note_asked;
 use super::limit::{Limit, begun, counts, is_counted, own};
 use super::merge::{
-    added, approved, fresh, has_ended, is_another_plan, is_begun, is_newer, merged, names_more, renewed, resumed,
-    shown_again, twin, updated, was_let_go, without,
+    added, approved, fresh, has_ended, is_another_plan, is_begun, is_newer, is_shown_more, merged, names_more, renewed,
+    resumed, shown_again, twin, updated, was_let_go, without,
 };
-use super::waiting::{gives_way, shows_more};
+use super::waiting::gives_way;
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
+use crate::finding::Finding;
 use crate::incident::{Incident, News, Part};
 use crate::plan::Plan;
 use crate::policy::Response;
@@ -183,12 +184,11 @@ fn reason(claim: &Claim, known: &IncidentRecord) -> Result<How, Denied> {
     let nothing = || Err(Denied::Known(Box::new(known.clone())));
     let newer =
         is_first(&claim.incident, &known.incident) || is_newer(&claim.incident.finding, &known.incident.finding);
-    let older = is_newer(&known.incident.finding, &claim.incident.finding);
+    // GuardDuty may tell an earlier time of the very state that is known.
+    let same = Finding { updated: known.incident.finding.updated, ..claim.incident.finding.clone() };
+    let older = is_newer(&known.incident.finding, &claim.incident.finding) && same != known.incident.finding;
     let untold = known.told.is_none();
-    let is_given_back = matches!(known.incident.news, Some(News::GivenBack { .. }));
     match (claim.occasion, known.status) {
-        // What was given back is told by itself: with what is contained since, it would be taken for that.
-        (Occasion::Delivery, status) if untold && is_given_back && is_finished(status) => Ok(How::Announce),
         // What only the newer state names would be dropped: the sweep goes on with that one.
         (Occasion::Delivery, Status::Containing) | (Occasion::Asked, _) if older => nothing(),
         (Occasion::Delivery, Status::Containing) => Ok(How::Resumed),
@@ -264,21 +264,16 @@ fn is_new(now: &Incident, known: &IncidentRecord) -> bool {
     let said = |incident: &Incident| -> Vec<_> {
         incident.parts.iter().map(|part| (part.plan.remediation.clone(), part.verdict())).collect()
     };
-    let shows = |part: &Part| twin(part, &known.incident.parts).is_some_and(|old| shows_more(part, old));
-    now.parts.iter().any(|part| acts(part) || shows(part)) || said(now) != said(&known.incident)
+    now.parts.iter().any(acts) || is_shown_more(&now.parts, known) || said(now) != said(&known.incident)
 }
 
 /// Takes the incident to contain: the lease, the holds, the counters.
 fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> Decided {
-    // An undo that nobody was told of is told with that, where all came back.
-    let is_open = match &record.incident.news {
-        None => true,
-        Some(News::GivenBack { settings, .. }) => settings.iter().all(|setting| setting.is_back),
-        Some(_) => false,
-    };
-    let settings = seen.incident.as_ref().map(given_back).unwrap_or_default();
-    if matches!(how, How::Again | How::Fresh) && record.said_left.is_none() && is_open && !settings.is_empty() {
-        record.incident.news = Some(News::StaysGivenBack { settings });
+    // An undo that nobody was told of is told with what comes of this: by itself it would be taken for all there is to tell.
+    if matches!(how, How::Again | How::Fresh) && matches!(record.incident.news, None | Some(News::GivenBack { .. })) {
+        let settings = seen.incident.as_ref().map(given_back).unwrap_or_default();
+        let is_new = record.said_left.is_none() && !settings.is_empty();
+        record.incident.news = is_new.then_some(News::StaysGivenBack { settings });
     }
     // What is executed is what is held, so what was let go is in neither.
     record.incident.parts = record.incident.parts.iter().map(|part| without(part, &record.let_go)).collect();
@@ -296,8 +291,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
         .filter(|part| is_begun(part))
         .for_each(|part| narrow(part, claim, id, held, before, &holds));
     // What was tried and refused before is tried once more, and is nothing new.
-    let known =
-        seen.incident.as_ref().filter(|_| matches!(how, How::Fresh | How::Resumed | How::Again | How::Approved));
+    let known = seen.incident.as_ref().filter(|_| matches!(how, How::Resumed | How::Again | How::Approved));
     let going_on =
         known.into_iter().flat_map(|known| known.incident.parts.iter().filter(|part| !has_ended(part, known)));
     let tried: BTreeSet<HoldKey> =

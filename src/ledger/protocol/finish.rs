@@ -3,6 +3,7 @@
 use super::super::hold::Hold;
 use super::super::key::{HoldKey, Placed};
 use super::super::record::{Approval, IncidentRecord, Status, What, Worker};
+use super::waiting::EARLIER;
 use super::{Seen, Swap};
 use crate::change::Change;
 use crate::incident::{Incident, News, Outcome, Part, StepResult};
@@ -200,12 +201,8 @@ pub fn saying(record: &IncidentRecord) -> u64 {
         let mut hasher = DefaultHasher::new();
         // What a finding saw of an instance changes with each update, and above all with what we do to it.
         (&subject.at, subject.kind.to_string(), remediation, part.verdict(), part.decision.refused).hash(&mut hasher);
-        part.plan.left_out.hash(&mut hasher);
-        // Of a plan that is only shown, what it would write.
-        let is_shown = part.results.is_empty() && part.decision.response < Response::Approve;
-        for step in part.plan.steps().filter(|_| is_shown) {
-            (HoldKey::of(&subject.at, &step.change.setting), step.held().to_string()).hash(&mut hasher);
-        }
+        // What an earlier state named comes and goes.
+        part.plan.left_out.iter().filter(|what| !what.contains(EARLIER)).for_each(|what| what.hash(&mut hasher));
         for result in &part.results {
             let key = HoldKey::of(&subject.at, &result.change.setting);
             (key, mem::discriminant(&result.outcome), result.outcome.is_transient()).hash(&mut hasher);

@@ -8,8 +8,8 @@ use super::claim::{Claim, Occasion};
 use super::finish::SAID_NO_BEFORE;
 use super::held_by;
 use super::waiting::{
-    after_a_no, after_an_undo, asked_anew, gives_way, has_a_no, in_place_of, is_rejected, is_unseen, no_to,
-    only_by_a_person, still_rejected, still_waiting, unnamed, with_earlier, with_what_is_lost,
+    after_a_no, after_an_undo, asked_anew, gives_way, has_a_no, in_place_of, is_rejected, is_shown, is_unseen, no_to,
+    only_by_a_person, shown_after, shows_more, still_rejected, still_waiting, unnamed, with_earlier, with_what_is_lost,
 };
 use crate::change::{Change, Value};
 use crate::finding::Finding;
@@ -68,7 +68,7 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
         Some(_) | None => (merged(claim, known), None, (known.status == Status::Rejected).then_some(News::AskAgain)),
     };
     let news = claim.incident.news.clone().or_else(|| known.incident.news.clone()).or(asked);
-    let news = news.or_else(|| is_wider(known, &parts).then_some(News::More));
+    let news = news.or_else(|| (is_wider(known, &parts) || is_shown_more(&parts, known)).then_some(News::More));
     let incident = Incident { finding: newest(claim, known), parts, news, ..known.incident.clone() };
     let mut let_go = known.let_go.clone();
     if known.was_given_back() {
@@ -106,6 +106,12 @@ fn beside_what_was_given_back(claim: &Claim, known: &IncidentRecord) -> Vec<Part
     known.incident.parts.iter().cloned().chain(added(claim, known).into_iter().map(after_an_undo)).collect()
 }
 
+/// Whether there is more to write in what is only shown.
+pub(super) fn is_shown_more(parts: &[Part], known: &IncidentRecord) -> bool {
+    let more = |part: &Part, old: &Part| !is_begun(old) && shows_more(part, old);
+    parts.iter().any(|part| twin(part, &known.incident.parts).is_some_and(|old| more(part, old)))
+}
+
 /// Whether a newer state of the finding would have something done that it did not name before.
 pub(super) fn names_more(claim: &Claim, known: &IncidentRecord) -> bool {
     let is_new = |part: &&Part| part.decision.response >= Response::Approve && part.plan.is_something_new();
@@ -124,10 +130,13 @@ pub(super) fn renewed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
         Some(decided) if is_rejected(decided) => still_rejected(decided, part),
         Some(old) if is_given_back(old, known) => old.clone(),
         Some(decided) if has_a_no(decided) => after_a_no(decided, part),
+        Some(old) if is_shown(old) && is_shown(part) => shown_after(old, part),
         Some(_) => part.clone(),
         None => beside(part, known),
     });
-    let incident = Incident { parts: parts.chain(unnamed(claim, known)).collect(), ..claim.incident.clone() };
+    let parts: Vec<Part> = parts.chain(unnamed(claim, known)).collect();
+    let news = claim.incident.news.clone().or_else(|| is_shown_more(&parts, known).then_some(News::More));
+    let incident = Incident { parts, news, ..claim.incident.clone() };
     IncidentRecord { incident, contained: None, ends: None, ..known.clone() }
 }
 
@@ -189,6 +198,7 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         // What the finding does next has it contained again; a decision on something else, or another try, does not.
         Some(before) if !newer && has_ended(before, known) => ended(before),
         Some(old) if has_a_no(old) => after_a_no(old, &with_what_is_lost(old, part)),
+        Some(old) if is_shown(old) && is_shown(part) => shown_after(old, part),
         Some(old) if !is_begun(old) => with_what_is_lost(old, part),
         Some(_) => part.clone(),
         None => beside(part, known),

@@ -20,7 +20,7 @@ const HELD_BACK_BEFORE: &str = "that was said of an earlier plan; what is planne
 const GAVE_BACK_BEFORE: &str = "a person gave back what was contained before";
 
 /// What an earlier state of a finding named, and nobody had decided on when the next one came.
-const EARLIER: &str = ": named by an earlier state of the finding, and not in this plan";
+pub(super) const EARLIER: &str = ": named by an earlier state of the finding, and not in this plan";
 
 /// What is not decided anew though all could be asked by now is a person's.
 pub(super) fn still_waiting(part: &Part, claim: &Claim) -> Part {
@@ -87,7 +87,7 @@ pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
     if is_answered(old, new) && new.decision.refused.is_some() {
         return true;
     }
-    if !is_begun(old) && old.decision.response < Response::Approve && shows_more(new, old) {
+    if !is_begun(old) && !has_a_no(old) && old.decision.response < Response::Approve && shows_more(new, old) {
         return true;
     }
     if is_begun(old) || new.plan.no_steps.is_some() || new.decision.response < Response::Approve {
@@ -104,14 +104,17 @@ pub(super) fn gives_way(old: &Part, new: &Part) -> bool {
     (is_asked || !is_raised) && !writes_the_same(old, new)
 }
 
+/// Whether there is a plan, and nobody is asked about it.
+pub(super) fn is_shown(part: &Part) -> bool {
+    part.plan.no_steps.is_none() && part.decision.response < Response::Approve
+}
+
 /// Whether a plan that is only shown has something to write that the older one had not.
 pub(super) fn shows_more(new: &Part, old: &Part) -> bool {
-    let is_shown = new.plan.no_steps.is_none() && new.decision.response < Response::Approve;
-    let is_known = |step: &Step| {
-        let same = |old: &&Step| old.change.setting == step.change.setting;
-        old.plan.steps().find(same).is_some_and(|old| !closes_more(step.held(), old.held()))
-    };
-    is_shown && !new.plan.steps().filter(|step| !step.is_nothing_new()).all(is_known)
+    let known = || old.plan.steps().map(Step::held).chain(&old.plan.earlier);
+    let is_known =
+        |step: &Step| known().any(|old| old.setting == step.change.setting && !closes_more(step.held(), old));
+    is_shown(new) && !new.plan.steps().filter(|step| !step.is_nothing_new()).all(is_known)
 }
 
 /// Whether what could not be asked can be by now.
@@ -119,12 +122,20 @@ fn is_answered(old: &Part, new: &Part) -> bool {
     old.is_unasked() && !new.is_unasked()
 }
 
+/// The newer plan in the place of one that is only shown, with what the older one named.
+pub(super) fn shown_after(old: &Part, new: &Part) -> Part {
+    with_earlier(new, old.plan.earlier.iter().chain(closings(old)))
+}
+
+/// What a plan closes of groups' rules.
+fn closings(part: &Part) -> impl Iterator<Item = &Change> {
+    part.plan.steps().map(Step::held).filter(|change| matches!(change.setting, Setting::IngressRules(_)))
+}
+
 /// The newer plan of what waits. It is made on what the finding names by now; what only an earlier state of it named is said.
 /// What a guard held back is held back still.
 pub(super) fn in_place_of(old: &Part, new: &Part) -> Part {
-    let rules = |change: &&Change| matches!(change.setting, Setting::IngressRules(_));
-    let planned = old.plan.steps().map(Step::held).filter(rules);
-    let mut part = with_earlier(new, old.plan.earlier.iter().chain(planned));
+    let mut part = with_earlier(new, old.plan.earlier.iter().chain(closings(old)));
     let is_held_back = old.decision.response == Response::Approve
         && !old.decision.lowered.is_empty()
         && old.plan.no_steps.is_none()
