@@ -5,7 +5,7 @@ use crate::clock;
 use crate::incident::{Incident, News, Part, Verdict};
 use crate::ledger::key::{HoldKey, IncidentId};
 use crate::ledger::protocol::{No, NoUndo, Occasion, Seen};
-use crate::ledger::record::{Entry, IncidentRecord, Status, What, Who};
+use crate::ledger::record::{Approval, Entry, IncidentRecord, Status, What, Who};
 use crate::ledger::{Kept, LedgerError};
 use crate::notify;
 use crate::operator::wire::{Acted, Command, Event, Hold, Incidents, Listed, Order, Shown};
@@ -50,7 +50,7 @@ pub async fn obey(responder: &Responder, run: &Run, order: Order) -> Result<Obey
         Command::Undo { incident, step, dry_run: true } => dry_run(responder, run, &incident, step).await,
         Command::Undo { incident, step, dry_run: false } => give_back(responder, run, &incident, step).await,
         Command::Approve { incident, plan } => approve(responder, run, &incident, plan).await,
-        Command::Reject { incident } => reject(responder, run, &incident).await,
+        Command::Reject { incident, plan } => reject(responder, run, &incident, plan).await,
     }
 }
 
@@ -241,20 +241,10 @@ fn keys(record: &IncidentRecord, step: Option<NonZeroUsize>) -> Result<Option<Ve
 
 async fn approve(responder: &Responder, run: &Run, id: &IncidentId, plan: Option<u32>) -> Result<Obeyed, LedgerError> {
     let record = responder.ledger.get(id).await?;
-    let Some(approval) = record.approval.clone().filter(|_| record.status == Status::Waiting) else {
-        return Ok(Obeyed::Wrong(format!("nothing waits for approval: it is {}", word(record.status))));
+    let plan = match as_read(&record, plan) {
+        Ok(plan) => plan,
+        Err(why) => return Ok(Obeyed::Wrong(why)),
     };
-    let Some(plan) = plan.or_else(|| only_plan(&record)) else {
-        let newest = approval.plan;
-        let several = "more than one plan was shown";
-        return Ok(Obeyed::Wrong(format!(
-            "{several}: name the one that you read, --plan {newest} if it is the newest"
-        )));
-    };
-    if approval.plan != plan {
-        let newest = approval.plan;
-        return Ok(Obeyed::Wrong(format!("plan {newest} waits, not plan {plan}: read it with \"quell show\" first")));
-    }
     let mut incident = Box::pin(plan_for(responder, record.incident.finding.clone(), run.until)).await;
     if let Some(why) = incident.unseen() {
         let again = "nothing was done: it cannot be looked at now, so give the order again";
@@ -273,16 +263,33 @@ async fn approve(responder: &Responder, run: &Run, id: &IncidentId, plan: Option
     })
 }
 
+/// The number of the plan that waits, if it is the one that was read; otherwise why not.
+fn as_read(record: &IncidentRecord, plan: Option<u32>) -> Result<u32, String> {
+    let Some(Approval { plan: newest, .. }) = record.approval.as_ref().filter(|_| record.status == Status::Waiting)
+    else {
+        return Err(format!("nothing waits for approval: it is {}", word(record.status)));
+    };
+    let several =
+        || format!("more than one plan was shown: name the one that you read, --plan {newest} if it is the newest");
+    let plan = plan.or_else(|| only_plan(record)).ok_or_else(several)?;
+    let other = || format!("plan {newest} waits, not plan {plan}: read it with \"quell show\" first");
+    if plan == *newest { Ok(plan) } else { Err(other()) }
+}
+
 /// The number of the plan, where people were shown no other: then it is the one that they read.
 fn only_plan(record: &IncidentRecord) -> Option<u32> {
     Some(1).filter(|only| record.next_plan() == only + 1)
 }
 
-async fn reject(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Obeyed, LedgerError> {
+async fn reject(responder: &Responder, run: &Run, id: &IncidentId, plan: Option<u32>) -> Result<Obeyed, LedgerError> {
+    let record = responder.ledger.get(id).await?;
+    if let Err(why) = as_read(&record, plan) {
+        return Ok(Obeyed::Wrong(why));
+    }
     let news = News::Rejected { by: said_by(&run.worker.who) };
-    Ok(match responder.ledger.reject(id, &run.worker, No::Person, news, clock::now()).await? {
+    Ok(match responder.ledger.reject(&record, &run.worker, No::Person, news, clock::now()).await? {
         Some(record) => Obeyed::Acted(tell(record)),
-        None => Obeyed::Wrong("nothing waits for approval, or another run is at it".to_owned()),
+        None => Obeyed::NotNow("another run is at it: try again in a minute".to_owned()),
     })
 }
 

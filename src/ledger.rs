@@ -254,18 +254,18 @@ impl Ledger {
         Err(LedgerError::Contended)
     }
 
-    /// A person says no to a plan, or nobody decided in time. None if there is nothing to decide (any more).
+    /// A person says no to what was read in this record, or nobody decided in time. None if there is nothing to decide (any
+    /// more).
     pub async fn reject(
         &self,
-        id: &IncidentId,
+        record: &IncidentRecord,
         by: &Worker,
         no: No,
         news: News,
         now: Timestamp,
     ) -> Result<Option<IncidentRecord>, LedgerError> {
-        let record = self.get(id).await?;
-        let Some(swap) = protocol::reject(&record, by, no, news, now) else { return Ok(None) };
-        match self.follow(&record, Seen::default(), now, |_| swap.clone()).await {
+        let Some(swap) = protocol::reject(record, by, no, news, now) else { return Ok(None) };
+        match self.follow(record, Seen::default(), now, |_| swap.clone()).await {
             Err(LedgerError::TakenOver(_)) => Ok(None),
             done => done.map(Some),
         }

@@ -134,6 +134,8 @@ pub struct Neighbour {
     /// What AWS calls its kind: `interface`, `network_load_balancer`, `lambda`, …
     pub kind: String,
     pub groups: BTreeSet<GroupId>,
+    /// The interface's own.
+    pub tags: Tags,
 }
 
 /// The instances of a region that have a role.

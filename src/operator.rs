@@ -28,7 +28,7 @@ pub mod show;
 pub mod wire;
 mod words;
 
-pub use cli::{Cli, Command, Common, Output};
+pub use cli::{Cli, Command, Common, Output, Read};
 pub use exit::{Exit, Failure};
 pub use function::OPERATE;
 pub use report::{Cell, Entry, Group, Report, Section, Tone};

@@ -80,6 +80,17 @@ impl Setting {
             Self::QuarantineGroup(setting) => setting,
         }
     }
+
+    /// The group whose rules these are, which others may have too.
+    #[must_use]
+    pub fn group(&self) -> Option<&GroupId> {
+        match self {
+            Self::IngressRules(rules) => Some(&rules.group),
+            Self::AccessKeyStatus(_) | Self::InlinePolicy(_) | Self::InterfaceGroups(_) | Self::QuarantineGroup(_) => {
+                None
+            }
+        }
+    }
 }
 
 impl fmt::Display for Setting {

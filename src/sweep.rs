@@ -59,7 +59,7 @@ pub async fn look_after(responder: &Responder, run: &Run, id: &IncidentId) -> Re
             told @ (Ending::Tell(_) | Ending::Quiet(_) | Ending::ComeAgain { .. }) => Ok(told),
         },
         Due::Expired(Fallback::Contain) => contain(responder, run, record).await,
-        Due::Expired(Fallback::Abandon) => abandon(responder, run, id).await,
+        Due::Expired(Fallback::Abandon) => abandon(responder, run, &record).await,
     }
 }
 
@@ -70,6 +70,15 @@ async fn end(
     keys: Option<Vec<HoldKey>>,
 ) -> Result<Ending, LedgerError> {
     Ok(undo(responder, run, id, keys.as_deref()).await?.unwrap_or(Ending::Quiet(Quiet::Busy)))
+}
+
+/// Whether an incident waits to be told with others, for which no account is asked.
+///
+/// # Errors
+/// The ledger could not be asked.
+pub async fn is_gathered(responder: &Responder, id: &IncidentId) -> Result<bool, LedgerError> {
+    let record = responder.ledger.get(id).await?;
+    Ok(record.is_due(clock::now()) == Some(Due::Announce) && record.is_told_with_others())
 }
 
 /// Takes an incident that waits to be told with others, so that nobody else tells it, and says whether people may know of
@@ -185,8 +194,8 @@ pub async fn put_off(responder: &Responder, id: &IncidentId) -> Result<(), Ledge
     Ok(())
 }
 
-async fn abandon(responder: &Responder, run: &Run, id: &IncidentId) -> Result<Ending, LedgerError> {
+async fn abandon(responder: &Responder, run: &Run, record: &IncidentRecord) -> Result<Ending, LedgerError> {
     let news = News::Rejected { by: "nobody decided in time".to_owned() };
-    let rejected = responder.ledger.reject(id, &run.worker, No::Time, news, clock::now()).await?;
+    let rejected = responder.ledger.reject(record, &run.worker, No::Time, news, clock::now()).await?;
     Ok(rejected.map_or(Ending::Quiet(Quiet::Busy), tell))
 }

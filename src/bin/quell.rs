@@ -1,8 +1,8 @@
 //! The operator's command: a line for each, the work is in the library.
 
 use quell::operator::{
-    Cli, Command, Common, Failure, Output, Report, Screen, act, check, coverage, end, explain, incidents, manual, plan,
-    show,
+    Cli, Command, Common, Failure, Output, Read, Report, Screen, act, check, coverage, end, explain, incidents, manual,
+    plan, show,
 };
 use std::io::{BufWriter, IsTerminal, stderr, stdout};
 use std::process::ExitCode;
@@ -24,8 +24,8 @@ async fn run(common: &Common, command: Command) -> Result<Report, Failure> {
         Command::Incidents { open } => incidents::incidents(common, open).await,
         Command::Show(one) => show::show(common, one.id).await,
         Command::Undo { one, step, dry_run } => act::undo(common, one.id, step, dry_run).await,
-        Command::Approve { one, plan } => act::approve(common, one.id, plan).await,
-        Command::Reject(one) => act::reject(common, one.id).await,
+        Command::Approve(Read { one, plan }) => act::approve(common, one.id, plan).await,
+        Command::Reject(Read { one, plan }) => act::reject(common, one.id, plan).await,
         Command::Plan(event) => plan::plan(common, &event).await,
         Command::Explain(event) => explain::explain(common, &event),
         Command::Coverage(supposed) => coverage::coverage(common, &supposed),

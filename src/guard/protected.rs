@@ -3,10 +3,11 @@
 use super::{Case, Objection};
 use crate::finding::SubjectKind;
 use crate::id::{GroupId, InstanceId, InterfaceId, Place, RoleName, UserName};
-use crate::observed::Observed;
+use crate::observed::{Exposure, Neighbour, Observed};
 use crate::policy::{Asked, Policy, Protection, Refusal, Tags};
 use crate::setting::{Principal, Setting};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// The tag that AWS puts on what a stack makes. Nobody else can: `aws:` is AWS's own.
 const STACK: &str = "aws:cloudformation:stack-id";
@@ -123,7 +124,23 @@ fn things(case: &Case<'_>) -> Vec<Thing> {
         let tags = case.observed.map(|seen| seen.tags_of(setting)).unwrap_or_default();
         touched(at, setting).map(|thing| Thing { tags, ..thing })
     });
-    subject.into_iter().chain(touched).collect()
+    subject.into_iter().chain(touched).chain(cut_off(case)).collect()
+}
+
+/// Who else has a group whose rules change, as far as that was read: the port closes for them as well.
+fn cut_off(case: &Case<'_>) -> Vec<Thing> {
+    let Some(Observed::Exposure(Exposure { neighbours: Ok(neighbours), .. })) = case.observed else {
+        return Vec::new();
+    };
+    let at = &case.plan.subject.at;
+    let writes = case.plan.steps().filter(|step| !step.change.is_already_so());
+    let changed: BTreeSet<&GroupId> = writes.filter_map(|step| step.change.setting.group()).collect();
+    let is_hit = |other: &&Neighbour| other.groups.iter().any(|group| changed.contains(group));
+    let things = neighbours.interfaces.iter().filter(is_hit).flat_map(|other| {
+        let interface = Thing { tags: other.tags.clone(), ..interface(at, &other.id) };
+        other.instance.iter().map(|id| instance(at, id, &Tags::new())).chain([interface])
+    });
+    things.map(|thing| Thing { name: format!("{}, which has the same group,", thing.name), ..thing }).collect()
 }
 
 /// What was not looked at has no steps, but people may act on it by hand: they shall know.

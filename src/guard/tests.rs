@@ -212,6 +212,32 @@ fn what_the_policy_protects_is_refused_with_its_owner_and_reason() {
     Story::exposure(Ok(Neighbours::default())).under(protected(arn)).check(&instance);
 }
 
+/// The port of a group closes for all that have it.
+#[test]
+fn who_shares_a_group_whose_port_closes_is_protected_too() {
+    let neighbour = |group: &str| Neighbour {
+        id: "eni-0b".try_into().unwrap(),
+        instance: Some("i-0b".try_into().unwrap()),
+        kind: "interface".to_owned(),
+        groups: BTreeSet::from([group.try_into().unwrap()]),
+        tags: tags("team", "pay"),
+    };
+    let beside =
+        |group: &str| Story::exposure(Ok(Neighbours { interfaces: BTreeSet::from([neighbour(group)]), more: false }));
+    let refused = "is protected (ops): wages";
+    let instance = format!("instance i-0b, which has the same group, {refused}");
+    let interface = format!("interface eni-0b, which has the same group, {refused}");
+    for (what, says) in [
+        ("arns = ['*:instance/i-0b']", &instance),
+        ("arns = ['*:network-interface/eni-0b']", &interface),
+        ("tags = { team = 'pay' }", &interface),
+    ] {
+        let policy: &str = format!("[[protect]]\n{what}\nowner = 'ops'\nreason = 'wages'").leak();
+        beside("sg-01").under(policy).check(&["plan, refused: Protected", says]);
+        beside("sg-02").under(policy).check(&["contain"]);
+    }
+}
+
 #[test]
 fn a_key_is_its_true_owners_whatever_the_finding_says() {
     let protected = "[[protect]]\narns = ['*:user/*mallory']\nowner = 'ops'\nreason = 'audit'";
@@ -390,6 +416,7 @@ fn more_than_the_rule_lets_stop_waits_for_a_person() {
         instance: (n > 1).then(|| "i-0b".try_into().unwrap()),
         kind: "lambda".to_owned(),
         groups: BTreeSet::from(["sg-01".try_into().unwrap()]),
+        tags: Tags::new(),
     };
     let neighbours = |more| Neighbours { interfaces: (0..4).map(neighbour).collect(), more };
     Story::exposure(Ok(neighbours(false))).ruled(at_most("3")).check(&["contain"]);

@@ -10,16 +10,20 @@ use crate::ledger::key::IncidentId;
 use crate::ledger::record::{IncidentRecord, Who};
 use crate::notify::sns::Unsent;
 use crate::notify::{self, Whose, sns};
-use crate::respond::{Quiet, Responder, Story};
+use crate::respond::{Quiet, Responder, Run, Story};
 use crate::sweep;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::slice;
 use std::sync::PoisonError;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::error;
+
+/// What takes longer may be waiting for an answer that does not come.
+const LONG: Duration = Duration::from_secs(4);
 
 /// How often people are told that the ledger cannot be asked.
 const SAID: SignedDuration = SignedDuration::from_hours(1);
@@ -32,33 +36,51 @@ impl Handler {
             Ok(due) => due,
             Err(why) => return Err(self.tell_no_ledger(why, invocation).await),
         };
-        let (mut looked, mut failed, mut together, mut unasked) = (0, None, Vec::new(), Vec::new());
-        for id in due {
-            let run = run(invocation, Who::Sweep);
-            if !has_time(invocation) {
-                break;
-            }
-            looked += 1;
-            match self.look_after(&id, &run, invocation).await {
-                Ok(Some(Quiet::Gathered)) => together.push(id),
-                Ok(Some(Quiet::Unasked)) => unasked.push(id),
-                Ok(_) => {}
-                Err(why) => {
-                    error!(incident = %id, %why, "the sweep failed on an incident");
-                    failed = graver(failed, why);
-                }
-            }
+        let mut swept = Swept::default();
+        self.sweep(due, &mut swept, invocation).await;
+        if let Err(why) = self.tell_together(&swept.together, invocation).await {
+            swept.failed = graver(swept.failed, why);
         }
-        if let Err(why) = self.tell_together(&together, invocation).await {
-            failed = graver(failed, why);
+        if let Err(why) = self.ask_again(&swept.unasked, invocation).await {
+            swept.failed = graver(swept.failed, why);
         }
-        if let Err(why) = self.ask_again(&unasked, invocation).await {
-            failed = graver(failed, why);
-        }
+        let put_off = mem::take(&mut swept.put_off);
+        self.sweep(put_off, &mut swept, invocation).await;
+        let Swept { looked, failed, .. } = swept;
         match failed {
             None => Ok(json!({ "swept": looked })),
             Some(HandlerError::Ledger(why)) if why.is_outage() => Err(self.tell_no_ledger(why, invocation).await),
             Some(why) => Err(why),
+        }
+    }
+
+    /// Where one takes long, the others of that place come after all else: AWS may not answer there.
+    async fn sweep(&self, due: Vec<IncidentId>, swept: &mut Swept, invocation: &Invocation) {
+        let mut slow = BTreeSet::new();
+        for id in due {
+            if !has_time(invocation) {
+                break;
+            }
+            let place = (id.account.clone(), id.region.clone());
+            if slow.contains(&place) && !sweep::is_gathered(&self.responder, &id).await.is_ok_and(|it| it) {
+                swept.put_off.push(id);
+                continue;
+            }
+            swept.looked += 1;
+            let began = Instant::now();
+            let ended = self.look_after(&id, &share(run(invocation, Who::Sweep)), invocation).await;
+            if began.elapsed() > LONG {
+                slow.insert(place);
+            }
+            match ended {
+                Ok(Some(Quiet::Gathered)) => swept.together.push(id),
+                Ok(Some(Quiet::Unasked)) => swept.unasked.push(id),
+                Ok(_) => {}
+                Err(why) => {
+                    error!(incident = %id, %why, "the sweep failed on an incident");
+                    swept.failed = graver(swept.failed.take(), why);
+                }
+            }
         }
     }
 
@@ -184,6 +206,25 @@ impl Handler {
         *self.said_no_ledger.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         why.into()
     }
+}
+
+/// What a tick has come to so far.
+#[derive(Default)]
+struct Swept {
+    looked: usize,
+    failed: Option<HandlerError>,
+    /// What waits beyond the limit, to be told with others.
+    together: Vec<IncidentId>,
+    /// What could not be asked, to be asked again.
+    unasked: Vec<IncidentId>,
+    /// What comes after all else.
+    put_off: Vec<IncidentId>,
+}
+
+/// A run that leaves half of the time to the others.
+fn share(run: Run) -> Run {
+    let half = run.until.saturating_duration_since(Instant::now()) / 2;
+    Run { until: Instant::now() + half, ..run }
 }
 
 /// Whether there is time for one thing more. What is begun without would be told as a failure.

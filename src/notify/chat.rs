@@ -88,7 +88,7 @@ fn next_steps(incident: &Incident, steps: &[ToDo]) -> Vec<String> {
     let id = IncidentId::of(&incident.finding);
     let decide = incident.beside.approval.as_ref().map(|approval| {
         let (until, plan) = (words::second(approval.expires), approval.plan);
-        format!("Decide until {until}: `quell approve {id} --plan {plan}` or `quell reject {id}`")
+        format!("Decide until {until}: `quell approve {id} --plan {plan}` or `quell reject {id} --plan {plan}`")
     });
     let mut lines: Vec<String> = decide.into_iter().chain(steps.iter().take(STEPS).map(next_step)).collect();
     if steps.len() > STEPS {

@@ -81,7 +81,7 @@ fn one(number: usize, incident: &Incident) -> Vec<String> {
                 words::second(approval.expires)
             ));
             lines.push(format!("quell approve {id} --plan {}", approval.plan));
-            lines.push(format!("quell reject {id}"));
+            lines.push(format!("quell reject {id} --plan {}", approval.plan));
         }
         None => lines.push("  Somebody decides on it at this moment.".to_owned()),
     }
@@ -147,8 +147,8 @@ fn chat(incidents: &[&Incident], repeated: bool) -> Value {
     lines.extend(fit::lines(incidents, 2_400, line));
     let decide = |incident: &&Incident| {
         let id = IncidentId::of(&incident.finding);
-        let approval = incident.beside.approval.as_ref()?;
-        Some(format!("`quell approve {id} --plan {}` or `quell reject {id}`", approval.plan))
+        let plan = incident.beside.approval.as_ref()?.plan;
+        Some(format!("`quell approve {id} --plan {plan}` or `quell reject {id} --plan {plan}`"))
     };
     let mut steps: Vec<String> = incidents.iter().filter_map(decide).take(8).collect();
     steps.push("all of them: `quell incidents --open`".to_owned());

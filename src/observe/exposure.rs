@@ -88,6 +88,7 @@ fn neighbour(found: &NetworkInterface) -> Option<Neighbour> {
         instance: instance.and_then(|id| InstanceId::try_from(id).ok()),
         kind: found.interface_type().map_or_else(|| "interface".to_owned(), |kind| kind.as_str().to_owned()),
         groups: groups.collect(),
+        tags: tags_in(found.tag_set()),
     })
 }
 

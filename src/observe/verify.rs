@@ -3,7 +3,7 @@
 //! Whoever can put events on the bus, or invoke the function, can make up a finding and have somebody contained.
 
 use crate::aws::Cloud;
-use crate::cloud_error::CloudError;
+use crate::cloud_error::{CloudError, Kind};
 use crate::finding::{Finding, Subject, parse};
 use crate::id::{DetectorId, Place, Region};
 use crate::observed::Verification;
@@ -43,9 +43,7 @@ pub async fn verify(cloud: &Cloud, finding: &Finding) -> Result<Verification, Cl
         Some(detector) => Some(detector.clone()),
         None => detector_of(cloud).await?,
     };
-    let Some(detector) = detector else {
-        return Ok(Verification::MadeUp { why: "GuardDuty is not on in the finding's account and region".to_owned() });
-    };
+    let detector = detector.ok_or_else(switched_off)?;
     let mut waits = ASK_AGAIN.iter();
     loop {
         match (copy_of(cloud, &detector, finding).await?, waits.next()) {
@@ -67,9 +65,20 @@ async fn copy_of(cloud: &Cloud, detector: &DetectorId, finding: &Finding) -> Res
         Err(error) if error.code == "BadRequestException" => match detector_of(cloud).await? {
             Some(own) if own != *detector => asked(cloud, &own, finding).await,
             Some(_) => Err(error),
-            None => Ok(None),
+            None => Err(switched_off()),
         },
         asked => asked,
+    }
+}
+
+/// That nobody can be asked proves nothing: whoever has taken an account over may switch GuardDuty off before all else.
+fn switched_off() -> CloudError {
+    CloudError {
+        operation: "guardduty:ListDetectors",
+        kind: Kind::Refused,
+        code: "no detector".to_owned(),
+        message: "GuardDuty is not on in the finding's account and region; somebody may have switched it off"
+            .to_owned(),
     }
 }
 

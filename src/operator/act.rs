@@ -28,15 +28,19 @@ pub async fn undo(
 /// # Errors
 /// There is no such incident, or the function could not be asked.
 pub async fn approve(common: &Common, incident: IncidentId, plan: Option<u32>) -> Result<Report, Failure> {
-    ask(common, Command::Approve { incident, plan }).await.map(acted)
+    let answer = ask(common, Command::Approve { incident, plan }).await?;
+    // What is only planned by now, since somebody pulled the kill switch, say, was not carried out.
+    let is_only_shown = matches!(answer.get("verdict").and_then(Value::as_str), Some("planned" | "told"));
+    let report = acted(answer);
+    Ok(if is_only_shown { Report { exit: Exit::Partly, ..report } } else { report })
 }
 
 /// Turns a waiting plan down.
 ///
 /// # Errors
 /// There is no such incident, or the function could not be asked.
-pub async fn reject(common: &Common, incident: IncidentId) -> Result<Report, Failure> {
-    ask(common, Command::Reject { incident }).await.map(acted)
+pub async fn reject(common: &Common, incident: IncidentId, plan: Option<u32>) -> Result<Report, Failure> {
+    ask(common, Command::Reject { incident, plan }).await.map(acted)
 }
 
 /// A dry run is done whatever it shows.

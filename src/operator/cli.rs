@@ -92,16 +92,12 @@ pub enum Command {
     /// The resource is looked at again. If the plan is no longer the same, nothing is done: the new
     /// one waits.
     #[command(verbatim_doc_comment)]
-    Approve {
-        #[command(flatten)]
-        one: One,
-        /// The number of the plan that you read, as its message and "quell show" give it; needed where
-        /// more than one was shown
-        #[arg(long, value_name = "N", verbatim_doc_comment)]
-        plan: Option<u32>,
-    },
+    Approve(Read),
     /// Turn down a plan that waits for a person
-    Reject(One),
+    ///
+    /// It is not asked about again. Of another plan that the finding comes to, a person is.
+    #[command(verbatim_doc_comment)]
+    Reject(Read),
     /// Look at what a finding names, and show the plan, its commands and those that undo it
     ///
     /// Changes nothing. Looks with your own credentials, which must be of the account that the finding
@@ -134,6 +130,17 @@ pub struct One {
     /// ACCOUNT/REGION/FINDING, as "incidents" lists it
     #[arg(value_name = "ID")]
     pub id: IncidentId,
+}
+
+/// Names a plan that waits for a person.
+#[derive(Debug, Clone, Args)]
+pub struct Read {
+    #[command(flatten)]
+    pub one: One,
+    /// The number of the plan that you read, as its message and "quell show" give it; needed where
+    /// more than one was shown
+    #[arg(long, value_name = "N", verbatim_doc_comment)]
+    pub plan: Option<u32>,
 }
 
 /// Names a file that holds a finding.

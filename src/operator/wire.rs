@@ -44,8 +44,8 @@ pub enum Command {
     /// Answered with [`Acted`]. Names the plan that was read, so that an order sent twice approves no other; without one it is
     /// the only plan that there was.
     Approve { incident: IncidentId, plan: Option<u32> },
-    /// Answered with [`Acted`].
-    Reject { incident: IncidentId },
+    /// Answered with [`Acted`]. Names the plan as `Approve` does: a no is to what was read, and for good.
+    Reject { incident: IncidentId, plan: Option<u32> },
 }
 
 impl Command {
@@ -192,7 +192,7 @@ impl TryFrom<Flat> for Order {
         let Flat { command: verb, incident, step, plan, dry_run, open, by, proof } = flat;
         let odd = [
             ("step", step.is_some() && verb != Verb::Undo),
-            ("plan", plan.is_some() && verb != Verb::Approve),
+            ("plan", plan.is_some() && !matches!(verb, Verb::Approve | Verb::Reject)),
             ("dry_run", dry_run.is_some() && verb != Verb::Undo),
             ("open", open.is_some() && verb != Verb::Incidents),
             ("incident", incident.is_some() && verb == Verb::Incidents),
@@ -206,7 +206,7 @@ impl TryFrom<Flat> for Order {
             Verb::Show => Command::Show { incident: incident? },
             Verb::Undo => Command::Undo { incident: incident?, step, dry_run: dry_run.unwrap_or_default() },
             Verb::Approve => Command::Approve { incident: incident?, plan },
-            Verb::Reject => Command::Reject { incident: incident? },
+            Verb::Reject => Command::Reject { incident: incident?, plan },
         };
         Ok(Self { command, by, proof })
     }
@@ -232,7 +232,7 @@ impl From<Order> for Flat {
                 Flat { step, dry_run: Some(dry_run), ..flat(Verb::Undo, Some(incident)) }
             }
             Command::Approve { incident, plan } => Flat { plan, ..flat(Verb::Approve, Some(incident)) },
-            Command::Reject { incident } => flat(Verb::Reject, Some(incident)),
+            Command::Reject { incident, plan } => Flat { plan, ..flat(Verb::Reject, Some(incident)) },
         }
     }
 }

@@ -182,7 +182,7 @@ fn blast(exposure: &Exposure, steps: &[Step]) -> BlastRadius {
         }
     };
     let writes = steps.iter().filter(|step| !step.change.is_already_so());
-    let changed: BTreeSet<&GroupId> = writes.filter_map(|step| group_of(&step.change.setting)).collect();
+    let changed: BTreeSet<&GroupId> = writes.filter_map(|step| step.change.setting.group()).collect();
     let hit = |other: &&Neighbour| other.groups.iter().any(|group| changed.contains(group));
     let names: BTreeSet<String> = neighbours.interfaces.iter().filter(hit).map(name_of).collect();
     if names.is_empty() {
@@ -198,16 +198,6 @@ fn blast(exposure: &Exposure, steps: &[Step]) -> BlastRadius {
         blast.unread.push("more interfaces have the security groups than are read at once".to_owned());
     }
     blast
-}
-
-fn group_of(setting: &Setting) -> Option<&GroupId> {
-    match setting {
-        Setting::IngressRules(rules) => Some(&rules.group),
-        Setting::AccessKeyStatus(_)
-        | Setting::InlinePolicy(_)
-        | Setting::InterfaceGroups(_)
-        | Setting::QuarantineGroup(_) => None,
-    }
 }
 
 /// The instance, so that one with two interfaces counts once.
@@ -399,6 +389,7 @@ mod tests {
             instance: instance.map(|id| id.try_into().unwrap()),
             groups: groups.iter().map(|id| group(id)).collect(),
             kind: kind.to_owned(),
+            tags: crate::policy::Tags::new(),
         };
         let others = [
             neighbour(Some("i-0b"), &["sg-01"], "interface"),

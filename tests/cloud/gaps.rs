@@ -1,13 +1,15 @@
 //! Operations that moto lacks, answered from what the test supplies.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::Response;
 use hyper::body::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::naming::Asked;
+use super::naming::{Asked, Protocol};
+use super::refusal;
 
 /// `LookupEvents` gives at most so many at a time.
 const PAGE: usize = 50;
@@ -20,6 +22,7 @@ const DETECTOR: &str = "12abc34d567e8fa901bc2d34e56789f0";
 pub struct Gaps {
     trail: Mutex<Vec<Value>>,
     findings: Mutex<Vec<Value>>,
+    is_off: AtomicBool,
 }
 
 impl Gaps {
@@ -37,6 +40,11 @@ impl Gaps {
         findings.push(finding);
     }
 
+    /// Deletes the account's detector: what it found nobody is told any more.
+    pub fn switch_off(&self) {
+        self.is_off.store(true, Ordering::Relaxed);
+    }
+
     /// The findings as they are now, with `service.archived` as the calls left it.
     pub fn findings(&self) -> Vec<Value> {
         self.findings.lock().expect("no holder panics").clone()
@@ -46,7 +54,12 @@ impl Gaps {
     pub fn answer(&self, asked: &Asked) -> Option<Response<Bytes>> {
         let body = match (asked.service.as_str(), asked.operation.as_str()) {
             ("cloudtrail", "LookupEvents") => self.lookup(&asked.parameters),
+            ("guardduty", "ListDetectors") if self.is_off.load(Ordering::Relaxed) => json!({"detectorIds": []}),
             ("guardduty", "ListDetectors") => json!({"detectorIds": [DETECTOR]}),
+            ("guardduty", "GetFindings") if self.is_off.load(Ordering::Relaxed) => {
+                let why = "The request is rejected because the input detectorId is not owned by the current account.";
+                return Some(refusal::answer(Protocol::RestJson, 400, "BadRequestException", why));
+            }
             ("guardduty", "GetFindings") => json!({"findings": self.named(&asked.parameters)}),
             ("guardduty", "ArchiveFindings") => self.archive(&asked.parameters),
             ("securityhub", "BatchUpdateFindings") => {

@@ -179,6 +179,11 @@ impl Cloud {
         self.proxy.gaps.findings()
     }
 
+    /// Switches GuardDuty off in all accounts.
+    pub fn switch_guardduty_off(&self) {
+        self.proxy.gaps.switch_off();
+    }
+
     /// Begins a session of a role, as `AssumeRole` would, and watches it as one that a finding may be about.
     pub async fn assume_role(&self, account: &str, role: &str, session_name: &str) -> Credentials {
         let arn = format!("arn:aws:iam::{account}:role/{role}");

@@ -637,3 +637,23 @@ async fn what_has_ended_in_part_is_not_contained_again_by_deciding_twice() {
     let now = quell.cloud.part_of_world(&quell.cloud.account_id, "ec2").await;
     assert_eq!(quell.changes(&network, &now), [""; 0], "{}", quell.email());
 }
+
+/// The time to decide begins when people hear of it.
+#[tokio::test]
+async fn a_plan_that_people_could_not_be_told_of_in_time_still_waits_when_they_are() {
+    for fallback in ["contain", "abandon"] {
+        let approval = format!("approval = {{ within = '15m', fallback = '{fallback}' }}");
+        let quell = Rehearsal::of(&rule("approve", &approval)).await;
+        refuse(&quell, &["sns:Publish"], Refusal::Denied);
+        quell.deliver(&read(KEY)).await.unwrap_err();
+        quell.tick(20 * 60).await.ok();
+        quell.cloud.heal();
+        quell.tick(30 * 60).await.ok();
+        assert_eq!(quell.verdicts(), ["WAITING FOR APPROVAL"], "{fallback}");
+        quell.tick(44 * 60).await.ok();
+        assert_eq!(quell.verdicts(), ["WAITING FOR APPROVAL"], "{fallback}");
+        quell.tick(46 * 60).await.ok();
+        let ended = if fallback == "contain" { "CONTAINED" } else { "REJECTED" };
+        assert_eq!(quell.verdicts(), ["WAITING FOR APPROVAL", ended], "{}", quell.email());
+    }
+}

@@ -148,6 +148,17 @@ async fn a_time_that_lies_ahead_is_not_believed() {
     check(&quell, copy, "refused", &[says]).await;
 }
 
+/// Who has taken an account over switches GuardDuty off before all else: that makes nothing of what it found made up.
+#[tokio::test]
+async fn where_guardduty_was_switched_off_a_person_is_asked() {
+    let quell = Rehearsal::of(CONTAIN).await;
+    let event = quell.event(&read(KEY));
+    quell.cloud.switch_guardduty_off();
+    let says = ["GuardDuty is not on in the finding's account and region; somebody may have switched it off"];
+    check(&quell, event, "waiting-for-approval", &says).await;
+    assert_eq!(quell.approve(KEY_ID, 1, 60).await["ok"]["verdict"], "contained", "{}", quell.email());
+}
+
 /// GuardDuty sends a state of a finding, and shows it a moment later.
 #[tokio::test]
 async fn a_state_that_guardduty_does_not_show_yet_is_waited_for() {

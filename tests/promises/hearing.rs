@@ -7,6 +7,7 @@ use crate::rehearsal::Rehearsal;
 use crate::stage::{CONTAIN, read};
 use crate::story::{but, newer};
 use crate::taking_back::verdict;
+use serde_json::Value;
 use std::time::Duration;
 
 #[tokio::test]
@@ -259,9 +260,10 @@ async fn what_an_update_adds_beside_what_is_held_and_is_only_shown_is_told_once(
     assert_eq!(verdict(&quell.deliver(&whole).await), "partial", "{}", quell.email());
     quell.cloud.forget_calls();
     let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
-    let (instance, subnet) = ("i-0a1b2c3d4e5f60718", interface_of(&quell, "eni-0a1b2c3d4e5f60001").await);
+    let (instance, subnet) = ("i-0a1b2c3d4e5f60718", subnet_of(&quell, "eni-0a1b2c3d4e5f60001").await);
     let made = ec2.call("CreateNetworkInterface", &[("SubnetId", &subnet)]).await;
-    let made = made["networkInterface"]["networkInterfaceId"].as_str().unwrap_or_default().to_owned();
+    let made =
+        made.pointer("/networkInterface/networkInterfaceId").and_then(Value::as_str).unwrap_or_default().to_owned();
     let place =
         [("NetworkInterfaceId", made.as_str()), ("InstanceId", quell.account.real(instance)), ("DeviceIndex", "7")];
     ec2.call("AttachNetworkInterface", &place).await;
@@ -274,8 +276,9 @@ async fn what_an_update_adds_beside_what_is_held_and_is_only_shown_is_told_once(
 }
 
 /// The subnet of an interface.
-async fn interface_of(quell: &Rehearsal, id: &str) -> String {
+async fn subnet_of(quell: &Rehearsal, id: &str) -> String {
     let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
     let found = ec2.call("DescribeNetworkInterfaces", &[("NetworkInterfaceId.1", quell.account.real(id))]).await;
-    found["networkInterfaceSet"][0]["subnetId"].as_str().unwrap_or_default().to_owned()
+    let subnet = found.pointer("/networkInterfaceSet/0/subnetId").and_then(Value::as_str);
+    subnet.unwrap_or_default().to_owned()
 }

@@ -319,7 +319,7 @@ async fn only_what_was_given_back_expires() {
         let mut record = ledger.told(&ledger.finish(&record, &by, &done).await.unwrap(), now()).await.unwrap();
         if let Some(no) = no {
             let news = News::Rejected { by: "ann".to_owned() };
-            let said = ledger.reject(&record.id, &worker("no", now()), no, news, now()).await.unwrap().unwrap();
+            let said = ledger.reject(&record, &worker("no", now()), no, news, now()).await.unwrap().unwrap();
             record = ledger.told(&said, now()).await.unwrap();
         }
         assert!(!record.status.is_open() && record.due.is_none(), "{record:?}");

@@ -391,6 +391,9 @@ async fn an_order_goes_to_the_function_and_its_end_is_the_exit_code() {
         json!({ "change": { "setting": setting(), "from": { "status": "Inactive" }, "to": { "status": "Active" } } });
     let changed = json!({ "change": step["change"], "outcome": "changed" });
     let done = |verdict: &str| json!({ "ok": { "results": [changed.clone()], "verdict": verdict, "text": "olga gave it back." } });
+    // Somebody pulled the kill switch meanwhile: nothing was carried out.
+    let (ran, _) = ask(&format!("approve {ID}"), json!({ "ok": { "verdict": "planned", "text": "" } })).await;
+    ran.said(4, &["PLANNED"]);
     let (ran, asked) = ask(&format!("undo {ID} --step 2"), done("released")).await;
     ran.said(0, &["RELEASED", "Inactive -> Active", "olga gave it back."]);
     let by = "arn:aws:iam::111122223333:user/olga";

@@ -145,7 +145,13 @@ impl Rehearsal {
 
     /// An order about the incident of a finding.
     pub async fn order_about(&self, command: &str, finding: &str, later: i64) -> Value {
-        self.order(json!({ "command": command, "incident": self.incident(finding) }), later).await
+        let mut order = json!({ "command": command, "incident": self.incident(finding) });
+        if command == "reject" {
+            // What was read is the newest plan.
+            let show = json!({ "command": "show", "incident": order["incident"] });
+            order["plan"] = self.order(show, later).await["ok"]["incident"]["approval"]["plan"].clone();
+        }
+        self.order(order, later).await
     }
 
     /// An order that approves the plan of this number.

@@ -305,3 +305,22 @@ async fn what_comes_back_into_the_plan_is_not_said_to_be_missing() {
     assert!(!quell.email().contains("not in this plan"), "{}", quell.email());
     assert_eq!(quell.approve(PROBED, 3, 30).await["ok"]["verdict"], "contained", "{}", quell.email());
 }
+
+/// The message that a person read may not be the last.
+#[tokio::test]
+async fn a_no_is_to_the_plan_that_was_read() {
+    let quell = Rehearsal::of(&rule("approve", "")).await;
+    let whole = but("attack_sequence", &[GROUP]);
+    let first = quell.handle(without_the_instance(&quell, &whole), 0).await;
+    assert_eq!(verdict(&first), "waiting-for-approval", "{}", quell.email());
+    assert!(
+        quell.email().contains("\nquell reject 111122223333/eu-west-1/485d8cb88c072a52e390bd255303de1e --plan 1\n")
+    );
+    assert_eq!(verdict(&quell.handle(quell.event(&newer(&whole)), 60).await), "waiting-for-approval");
+    for (plan, says) in [(json!(1), "plan 2 waits, not plan 1"), (json!(null), "more than one plan was shown")] {
+        let order = json!({ "command": "reject", "incident": quell.incident(GROUP_ID), "plan": plan });
+        let answer = quell.order(order, 90).await;
+        assert!(answer["error"].as_str().is_some_and(|why| why.starts_with(says)), "{answer}");
+    }
+    assert_eq!(quell.approve(GROUP_ID, 2, 120).await["ok"]["verdict"], "contained", "{}", quell.email());
+}

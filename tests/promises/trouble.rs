@@ -461,3 +461,21 @@ async fn ec2_is_asked_so_that_large_and_shared_accounts_answer() {
     let own = |asked: &serde_json::Value| asked.to_string().contains("owner-id");
     assert!(!asked.is_empty() && asked.iter().all(own), "{asked:?}");
 }
+
+/// Nor does it keep what is due elsewhere, or what waits to be told, from its turn in the same tick.
+#[tokio::test]
+async fn an_account_that_hangs_leaves_the_tick_to_the_others() {
+    let mut quell = Rehearsal::of(CONTAIN).await;
+    for event in [INSTANCE, "port_probe", "instance_mines_bitcoin"] {
+        assert_eq!(verdict(&quell.deliver(&read(event)).await), "contained", "{}", quell.email());
+    }
+    quell.decide(&format!("[limit]\nper_hour = 0\n{CONTAIN}"));
+    for event in [KEY, "instance_credentials_used_outside_aws"] {
+        assert_eq!(verdict(&quell.handle(quell.event(&read(event)), 10).await), "waiting-for-approval");
+    }
+    quell.cloud.forget_calls();
+    quell.cloud.inject(Rule::on("ec2:*", Fault::Delay(Duration::from_mins(2))));
+    quell.tick(70).await.ok();
+    let told = quell.told();
+    assert!(told.iter().any(|told| told.contains("WAITING FOR APPROVAL")), "{told:?}");
+}

@@ -9,6 +9,7 @@ use super::merge::{
     added, approved, fresh, has_ended, is_another_plan, is_begun, is_newer, is_shown_more, merged, names_more, renewed,
     resumed, shown_again, twin, updated, was_let_go, without,
 };
+use super::undo::TO_DECIDE;
 use super::waiting::gives_way;
 use super::{Seen, Swap, held_by};
 use crate::change::Change;
@@ -141,9 +142,21 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
             record.incident.news = Some(News::LeftAlone);
             take(claim, record, How::LeftAlone)
         }
-        Ok(How::Announce) => take(claim, known.clone(), How::Announce),
+        Ok(How::Announce) => take(claim, with_time_to_decide(known, claim.now), How::Announce),
         Err(why) => denied(why),
     }
+}
+
+/// The record with time left to decide, where nobody was told of it yet: as much as the policy gives, and no more than an hour.
+fn with_time_to_decide(known: &IncidentRecord, now: Timestamp) -> IncidentRecord {
+    let waiting = known.incident.parts.iter().filter(|part| part.decision.response == Response::Approve);
+    let within = waiting.filter_map(|part| part.decision.approval).map(|terms| terms.within).min();
+    let until = now.saturating_add(within.map_or(TO_DECIDE, |within| within.min(TO_DECIDE))).unwrap_or(Timestamp::MAX);
+    let approval = known.approval.clone().map(|approval| match known.told {
+        None => Approval { expires: approval.expires.max(until), ..approval },
+        Some(_) => approval,
+    });
+    IncidentRecord { approval, ..known.clone() }
 }
 
 /// Whether somebody made up what came in and gave it the id of a finding that GuardDuty did send. What is only told GuardDuty was

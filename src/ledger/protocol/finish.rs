@@ -202,7 +202,8 @@ pub fn saying(record: &IncidentRecord) -> u64 {
         // What a finding saw of an instance changes with each update, and above all with what we do to it.
         (&subject.at, subject.kind.to_string(), remediation, part.verdict(), part.decision.refused).hash(&mut hasher);
         // What an earlier state named comes and goes.
-        part.plan.left_out.iter().filter(|what| !what.contains(EARLIER)).for_each(|what| what.hash(&mut hasher));
+        let left_out: Vec<&String> = part.plan.left_out.iter().filter(|what| !what.contains(EARLIER)).collect();
+        left_out.hash(&mut hasher);
         for result in &part.results {
             let key = HoldKey::of(&subject.at, &result.change.setting);
             (key, mem::discriminant(&result.outcome), result.outcome.is_transient()).hash(&mut hasher);

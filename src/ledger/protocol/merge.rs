@@ -203,7 +203,12 @@ pub(super) fn merged(claim: &Claim, known: &IncidentRecord) -> Vec<Part> {
         Some(_) => part.clone(),
         None => beside(part, known),
     });
-    kept.chain(over).chain(unnamed(claim, known)).chain(unasked(claim, known)).chain(new).collect()
+    let all = kept.chain(over).chain(unnamed(claim, known)).chain(unasked(claim, known)).chain(new);
+    let mut parts: Vec<Part> = all.collect();
+    // Steps keep the numbers that people read.
+    let place = |part: &Part| known.incident.parts.iter().position(|old| twin(part, [old]).is_some());
+    parts.sort_by_key(|part| place(part).unwrap_or(usize::MAX));
+    parts
 }
 
 /// What a person was to decide on, and the finding does not name any more: that nothing of it is done is said.

@@ -9,8 +9,8 @@ use crate::incident::{Incident, News, Outcome, Part, StepResult};
 use crate::policy::Response;
 use jiff::{SignedDuration, Timestamp};
 
-/// What is left to decide at least, once an undo that stood in the way is over.
-const TO_DECIDE: SignedDuration = SignedDuration::from_hours(1);
+/// What is left to decide at least, once what stood in the way is over: an undo, or that people could not be told.
+pub(super) const TO_DECIDE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Why what waited for a person does so no more.
 const GIVEN_BACK: &str = "what was contained was given back";

@@ -197,7 +197,7 @@ fn a_plan_that_waits_for_approval() {
     APPROVE OR REJECT
       Until 2026-11-21T04:00:00Z a person decides; without an answer Quell drops it and says so.
     quell approve 111122223333/eu-west-1/16afba5c5c43e07c9e3e5e2e544e95df --plan 1
-    quell reject 111122223333/eu-west-1/16afba5c5c43e07c9e3e5e2e544e95df
+    quell reject 111122223333/eu-west-1/16afba5c5c43e07c9e3e5e2e544e95df --plan 1
 
     DO NOW
       First make sure that you are in account 111122223333, eu-west-1; the second line must print 111122223333:

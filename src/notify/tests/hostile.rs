@@ -161,11 +161,12 @@ fn commands(incident: &Incident) -> Vec<String> {
     let manual = incident.parts.iter().flat_map(|part| &part.plan.manual).filter_map(|manual| manual.command.clone());
     let guard = ["aws sts get-caller-identity --query Account --output text".to_owned()];
     let id = IncidentId::of(&incident.finding);
-    let quell = ["reject", "undo"].map(|verb| format!("quell {verb} {id}"));
-    let approve =
-        incident.beside.approval.iter().map(|approval| format!("quell approve {id} --plan {}", approval.plan));
-    let dry_run = [format!("quell undo {id} --dry-run")];
-    changes().flat_map(Change::commands).chain(manual).chain(quell).chain(approve).chain(dry_run).chain(guard).collect()
+    let decide =
+        incident.beside.approval.iter().flat_map(|approval| {
+            ["approve", "reject"].map(|verb| format!("quell {verb} {id} --plan {}", approval.plan))
+        });
+    let undo = ["", " --dry-run"].map(|dry_run| format!("quell undo {id}{dry_run}"));
+    changes().flat_map(Change::commands).chain(manual).chain(decide).chain(undo).chain(guard).collect()
 }
 
 fn has_steps(incident: &Incident) -> bool {

@@ -65,7 +65,7 @@ fn the_message_of_all_that_waits_beyond_the_limit() {
       - held back: account 111122223333 would have more containments within an hour than the policy allows
       Until 2026-11-22T03:00:00Z a person decides; without an answer Quell drops it and says so.
     quell approve 111122223333/eu-west-1/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb --plan 1
-    quell reject 111122223333/eu-west-1/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+    quell reject 111122223333/eu-west-1/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb --plan 1
     quell show 111122223333/eu-west-1/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 
     2. WAITING FOR APPROVAL: access key AKIAIOSFODNN7EXAMPLE of user ann (account 111122223333, eu-west-1)
@@ -75,7 +75,7 @@ fn the_message_of_all_that_waits_beyond_the_limit() {
       - held back: account 111122223333 would have more containments within an hour than the policy allows
       Until 2026-11-22T03:00:00Z a person decides; without an answer Quell drops it and says so.
     quell approve 111122223333/eu-west-1/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa --plan 1
-    quell reject 111122223333/eu-west-1/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    quell reject 111122223333/eu-west-1/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa --plan 1
     quell show 111122223333/eu-west-1/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     "#);
     let machine: serde_json::Value = serde_json::from_str(body["default"].as_str().unwrap()).unwrap();

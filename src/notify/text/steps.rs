@@ -72,7 +72,7 @@ pub(super) fn approve(incident: &Incident) -> Vec<String> {
     vec![
         format!("  Until {until} a person decides; without an answer {then}."),
         format!("quell approve {id} --plan {}", approval.plan),
-        format!("quell reject {id}"),
+        format!("quell reject {id} --plan {}", approval.plan),
     ]
 }
 
