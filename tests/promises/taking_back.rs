@@ -132,14 +132,18 @@ async fn one_setting_of_an_instance_is_taken_back_and_the_others_stay() {
     let contained = quell.changes(&before.0, &quell.cloud.world().await);
     let shown = quell.order_about("show", scene.finding, 1).await;
     let results = shown["ok"]["incident"]["parts"][0]["results"].as_array().unwrap().clone();
-    let of_kind = |kind: &str| results.iter().position(|it| it["change"]["setting"]["setting"] == kind).unwrap() + 1;
+    // Two interfaces are in this VPC, and one is in another.
+    let of = |field: &str, id: &str| {
+        let id = quell.account.real(id);
+        results.iter().position(|it| it["change"]["setting"][field] == id).unwrap() + 1
+    };
     let undo = async |step: usize, later: i64| {
         let order = json!({ "command": "undo", "incident": quell.incident(scene.finding), "step": step });
         (quell.order(order, later).await, quell.changes(&before.0, &quell.cloud.world().await))
     };
-    let (undone, left) = undo(of_kind("interface-groups"), 10).await;
+    let (undone, left) = undo(of("interface", "eni-0a1b2c3d4e5f60001"), 10).await;
     assert_eq!((&undone["ok"]["returned"][0]["is_back"], left.len()), (&json!(true), contained.len() - 1), "{undone}");
-    let (undone, still) = undo(of_kind("quarantine-group"), 20).await;
+    let (undone, still) = undo(of("vpc", "vpc-0a1b2c3d4e5f60010"), 20).await;
     assert_eq!((&undone["ok"]["returned"][0]["is_back"], &still), (&json!(false), &left), "{undone}");
     assert_eq!(quell.order_about("undo", scene.finding, 30).await["ok"]["verdict"], "released", "{}", quell.email());
     assert!(whole(&quell).await == before, "{:?}", quell.changes(&before.0, &quell.cloud.world().await));
