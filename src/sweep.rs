@@ -72,13 +72,17 @@ async fn end(
     Ok(undo(responder, run, id, keys.as_deref()).await?.unwrap_or(Ending::Quiet(Quiet::Busy)))
 }
 
-/// Whether an incident waits to be told with others, for which no account is asked.
+/// Whether looking after an incident asks nobody: it waits to be told with others, or to be asked about after all else.
 ///
 /// # Errors
 /// The ledger could not be asked.
-pub async fn is_gathered(responder: &Responder, id: &IncidentId) -> Result<bool, LedgerError> {
+pub async fn asks_nobody(responder: &Responder, id: &IncidentId) -> Result<bool, LedgerError> {
     let record = responder.ledger.get(id).await?;
-    Ok(record.is_due(clock::now()) == Some(Due::Announce) && record.is_told_with_others())
+    Ok(match record.is_due(clock::now()) {
+        Some(Due::Announce) => record.is_told_with_others(),
+        Some(Due::AskAgain) => record.holds.is_empty(),
+        Some(Due::Resume | Due::Verify | Due::FinishUndo | Due::End | Due::Expired(_)) | None => false,
+    })
 }
 
 /// Takes an incident that waits to be told with others, so that nobody else tells it, and says whether people may know of

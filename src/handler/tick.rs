@@ -25,6 +25,9 @@ use tracing::error;
 /// What takes longer may be waiting for an answer that does not come.
 const LONG: Duration = Duration::from_secs(4);
 
+/// To write and to read back what IAM shows late takes so long.
+const ENOUGH: Duration = Duration::from_secs(8);
+
 /// How often people are told that the ledger cannot be asked.
 const SAID: SignedDuration = SignedDuration::from_hours(1);
 
@@ -37,7 +40,7 @@ impl Handler {
             Err(why) => return Err(self.tell_no_ledger(why, invocation).await),
         };
         let mut swept = Swept::default();
-        self.sweep(due, &mut swept, invocation).await;
+        self.sweep(due, &mut swept, false, invocation).await;
         if let Err(why) = self.tell_together(&swept.together, invocation).await {
             swept.failed = graver(swept.failed, why);
         }
@@ -45,7 +48,7 @@ impl Handler {
             swept.failed = graver(swept.failed, why);
         }
         let put_off = mem::take(&mut swept.put_off);
-        self.sweep(put_off, &mut swept, invocation).await;
+        self.sweep(put_off, &mut swept, true, invocation).await;
         let Swept { looked, failed, .. } = swept;
         match failed {
             None => Ok(json!({ "swept": looked })),
@@ -54,15 +57,17 @@ impl Handler {
         }
     }
 
-    /// Where one takes long, the others of that place come after all else: AWS may not answer there.
-    async fn sweep(&self, due: Vec<IncidentId>, swept: &mut Swept, invocation: &Invocation) {
+    /// Where one takes long, AWS may not answer: the others of that place are put off until all else is done, which is
+    /// when this `is_last`.
+    async fn sweep(&self, due: Vec<IncidentId>, swept: &mut Swept, is_last: bool, invocation: &Invocation) {
         let mut slow = BTreeSet::new();
         for id in due {
             if !has_time(invocation) {
                 break;
             }
             let place = (id.account.clone(), id.region.clone());
-            if slow.contains(&place) && !sweep::is_gathered(&self.responder, &id).await.is_ok_and(|it| it) {
+            let is_slow = slow.contains(&place) && !is_last;
+            if is_slow && !sweep::asks_nobody(&self.responder, &id).await.is_ok_and(|it| it) {
                 swept.put_off.push(id);
                 continue;
             }
@@ -97,7 +102,7 @@ impl Handler {
                 }
                 continue;
             }
-            let told = match sweep::ask_again(&self.responder, &run(invocation, Who::Sweep), id).await {
+            let told = match sweep::ask_again(&self.responder, &share(run(invocation, Who::Sweep)), id).await {
                 Ok(ending) => self.tell_of(ending, invocation).await,
                 Err(why) => Err(why.into()),
             };
@@ -221,10 +226,10 @@ struct Swept {
     put_off: Vec<IncidentId>,
 }
 
-/// A run that leaves half of the time to the others.
+/// A run that leaves half of the time to the others, where that is enough for it.
 fn share(run: Run) -> Run {
-    let half = run.until.saturating_duration_since(Instant::now()) / 2;
-    Run { until: Instant::now() + half, ..run }
+    let left = run.until.saturating_duration_since(Instant::now());
+    Run { until: Instant::now() + (left / 2).max(left.min(ENOUGH)), ..run }
 }
 
 /// Whether there is time for one thing more. What is begun without would be told as a failure.

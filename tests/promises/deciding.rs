@@ -657,3 +657,20 @@ async fn a_plan_that_people_could_not_be_told_of_in_time_still_waits_when_they_a
         assert_eq!(quell.verdicts(), ["WAITING FOR APPROVAL", ended], "{}", quell.email());
     }
 }
+
+/// The same where something else of the finding is held, which is looked at meanwhile.
+#[tokio::test]
+async fn what_waits_beside_what_is_held_waits_until_people_could_be_told() {
+    let approval = "approval = { within = '15m', fallback = 'abandon' }";
+    let policy = format!("[limit]\nremediation = {{ compromised-instance = 0 }}\n{}", rule("contain", approval));
+    let quell = Rehearsal::of(&policy.replace("[guards]\nstale_after = '400h'\n", "")).await;
+    refuse(&quell, &["sns:Publish"], Refusal::Denied);
+    quell.deliver(&but("attack_sequence", &[GROUP])).await.unwrap_err();
+    quell.tick(14 * 60).await.ok();
+    quell.cloud.heal();
+    quell.tick(16 * 60).await.ok();
+    assert!(quell.email().contains("\nAPPROVE OR REJECT\n"), "{}", quell.email());
+    let told = quell.told().len();
+    quell.tick(20 * 60).await.ok();
+    assert_eq!(quell.told().len(), told, "{}", quell.email());
+}

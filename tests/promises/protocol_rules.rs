@@ -6,7 +6,7 @@ use crate::protocol_model::world::{finding, planned};
 use jiff::{SignedDuration, Timestamp};
 use quell::change::{Change, KeyStatus, Value};
 use quell::document::Document;
-use quell::incident::{Incident, News, Outcome, StepResult, Verdict};
+use quell::incident::{Incident, News, Outcome, Returned, StepResult, Verdict};
 use quell::ledger::key::CounterKey;
 use quell::ledger::protocol::{
     Claim, Decided, Denied, Done, Finish, LetGo, Limit, No, NoUndo, Occasion, Seen, begin_undo, claim, finish,
@@ -129,9 +129,13 @@ fn a_delivery_is_answered_by_what_is_known() {
 fn an_undo_that_nobody_was_told_of_does_not_hide_what_a_newer_state_does() {
     let newer = ask(incident(Response::Contain, true, 2), Occasion::Delivery, 2);
     let mut untold = held();
-    (untold.told, untold.incident.news) = (None, Some(undone()));
+    let key = Returned { setting: "the key".to_owned(), became: "given back".to_owned(), is_back: true };
+    let news = News::GivenBack { by: "the sweep".to_owned(), settings: vec![key], others: 0 };
+    (untold.told, untold.incident.news) = (None, Some(news));
     let record = won(&newer, &Seen::incident(untold)).unwrap();
     assert_eq!((record.status, record.incident.news), (Status::Containing, None));
+    let said = &record.incident.parts[0].plan.notes;
+    assert!(said.iter().any(|note| note == "before this, and not told yet: the key: given back"), "{said:?}");
 }
 
 #[test]

@@ -124,7 +124,9 @@ fn decide(claim: &Claim, seen: &Seen) -> Decided {
     }
     match reason(claim, known) {
         Ok(How::Fresh | How::Resumed) => begin(claim, seen, resumed(claim, known), How::Resumed),
-        Ok(How::Again) if claim.occasion == Occasion::Verify => take(claim, known.clone(), How::Again),
+        Ok(How::Again) if claim.occasion == Occasion::Verify => {
+            take(claim, with_time_to_decide(known, claim.now), How::Again)
+        }
         Ok(How::Again) if known.status == Status::Closed => {
             let renewed = renewed(claim, known);
             if is_new(&renewed.incident, known) {
@@ -283,6 +285,11 @@ fn is_new(now: &Incident, known: &IncidentRecord) -> bool {
 /// Takes the incident to contain: the lease, the holds, the counters.
 fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> Decided {
     // An undo that nobody was told of is told with what comes of this: by itself it would be taken for all there is to tell.
+    let undone = seen.incident.as_ref().and_then(|known| known.incident.news.as_ref());
+    if let (Some(News::GivenBack { settings, .. }), Some(part)) = (undone, record.incident.parts.first_mut()) {
+        let notes = settings.iter().map(|it| format!("before this, and not told yet: {}: {}", it.setting, it.became));
+        part.plan.notes.extend(notes);
+    }
     if matches!(how, How::Again | How::Fresh) && matches!(record.incident.news, None | Some(News::GivenBack { .. })) {
         let settings = seen.incident.as_ref().map(given_back).unwrap_or_default();
         let is_new = record.said_left.is_none() && !settings.is_empty();

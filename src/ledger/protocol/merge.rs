@@ -67,8 +67,14 @@ pub(super) fn resumed(claim: &Claim, known: &IncidentRecord) -> IncidentRecord {
         }
         Some(_) | None => (merged(claim, known), None, (known.status == Status::Rejected).then_some(News::AskAgain)),
     };
-    let news = claim.incident.news.clone().or_else(|| known.incident.news.clone()).or(asked);
-    let news = news.or_else(|| (is_wider(known, &parts) || is_shown_more(&parts, known)).then_some(News::More));
+    let newer = is_newer(&claim.incident.finding, &known.incident.finding);
+    let more = || is_wider(known, &parts) || newer && is_shown_more(&parts, known);
+    let (undone, before) = match known.incident.news.clone() {
+        undone @ Some(News::GivenBack { .. }) => (undone, None),
+        before => (None, before),
+    };
+    let news = claim.incident.news.clone().or(before).or(asked);
+    let news = news.or_else(|| more().then_some(News::More)).or(undone);
     let incident = Incident { finding: newest(claim, known), parts, news, ..known.incident.clone() };
     let mut let_go = known.let_go.clone();
     if known.was_given_back() {
@@ -108,7 +114,8 @@ fn beside_what_was_given_back(claim: &Claim, known: &IncidentRecord) -> Vec<Part
 
 /// Whether there is more to write in what is only shown.
 pub(super) fn is_shown_more(parts: &[Part], known: &IncidentRecord) -> bool {
-    let more = |part: &Part, old: &Part| !is_begun(old) && shows_more(part, old);
+    let is_plan = |old: &Part| !is_begun(old) && !is_unseen(old) && !has_a_no(old);
+    let more = |part: &Part, old: &Part| is_plan(old) && shows_more(part, old);
     parts.iter().any(|part| twin(part, &known.incident.parts).is_some_and(|old| more(part, old)))
 }
 
