@@ -666,11 +666,28 @@ async fn what_waits_beside_what_is_held_waits_until_people_could_be_told() {
     let quell = Rehearsal::of(&policy.replace("[guards]\nstale_after = '400h'\n", "")).await;
     refuse(&quell, &["sns:Publish"], Refusal::Denied);
     quell.deliver(&but("attack_sequence", &[GROUP])).await.unwrap_err();
-    quell.tick(14 * 60).await.ok();
     quell.cloud.heal();
-    quell.tick(16 * 60).await.ok();
+    quell.tick(14 * 60).await.ok();
     assert!(quell.email().contains("\nAPPROVE OR REJECT\n"), "{}", quell.email());
     let told = quell.told().len();
-    quell.tick(20 * 60).await.ok();
-    assert_eq!(quell.told().len(), told, "{}", quell.email());
+    for minutes in [16, 28] {
+        quell.tick(minutes * 60).await.ok();
+        assert_eq!(quell.told().len(), told, "{minutes}: {}", quell.email());
+    }
+}
+
+/// `quell undo --step` goes by the numbers that `quell show` gave before.
+#[tokio::test]
+async fn steps_keep_their_numbers_when_what_waits_is_approved() {
+    let quell = Rehearsal::of(&format!("[limit]\nremediation = {{ compromised-access-key = 0 }}\n{CONTAIN}")).await;
+    assert_eq!(verdict(&quell.deliver(&but("attack_sequence", &[GROUP])).await), "partial", "{}", quell.email());
+    let subjects = async |later: i64| -> Vec<Value> {
+        let shown = quell.order_about("show", GROUP_ID, later).await;
+        let parts = shown["ok"]["incident"]["parts"].as_array().cloned().unwrap_or_default();
+        parts.iter().map(|part| part["plan"]["subject"]["kind"]["kind"].clone()).collect()
+    };
+    let before = subjects(10).await;
+    assert!(before.len() > 1 && before[0] == "user-key", "{before:?}");
+    assert_eq!(quell.approve(GROUP_ID, 1, 20).await["ok"]["verdict"], "contained", "{}", quell.email());
+    assert_eq!(subjects(30).await, before);
 }

@@ -391,6 +391,11 @@ async fn an_order_goes_to_the_function_and_its_end_is_the_exit_code() {
         json!({ "change": { "setting": setting(), "from": { "status": "Inactive" }, "to": { "status": "Active" } } });
     let changed = json!({ "change": step["change"], "outcome": "changed" });
     let done = |verdict: &str| json!({ "ok": { "results": [changed.clone()], "verdict": verdict, "text": "olga gave it back." } });
+    // Something of what was asked for did not come back.
+    let returned = json!([{ "setting": "the key", "became": "still held", "is_back": false }]);
+    let kept = json!({ "ok": { "verdict": "released", "text": "", "returned": returned } });
+    let (ran, _) = ask(&format!("undo {ID} --step 1"), kept).await;
+    ran.said(4, &["RELEASED"]);
     // Somebody pulled the kill switch meanwhile: nothing was carried out.
     let (ran, _) = ask(&format!("approve {ID}"), json!({ "ok": { "verdict": "planned", "text": "" } })).await;
     ran.said(4, &["PLANNED"]);

@@ -124,6 +124,26 @@ fn a_delivery_is_answered_by_what_is_known() {
     check(&same(12), &undoing, "Known");
 }
 
+/// Somebody sent a copy of a finding with a time to come while GuardDuty could not be asked for its own.
+#[test]
+fn a_state_is_no_older_than_itself_whatever_time_it_had_before() {
+    let of = |minutes, mut incident: Incident| {
+        incident.finding.updated = Some(at(minutes));
+        incident
+    };
+    let asks = |occasion| ask(of(5, incident(Response::Contain, true, 1)), occasion, 2);
+    let mut begun = containing();
+    begun.incident = of(10, begun.incident);
+    check(&asks(Occasion::Delivery), &begun, "Resumed");
+    let mut unasked = waiting();
+    unasked.incident = of(10, unasked.incident);
+    unasked.incident.parts[0].decision.passing = true;
+    check(&asks(Occasion::Asked), &unasked, "Again");
+    // Another state that is older is.
+    let other = ask(of(5, incident(Response::Contain, true, 2)), Occasion::Delivery, 2);
+    check(&other, &begun, "Known");
+}
+
 /// By itself, that something was given back would be all that people hear of what is contained since.
 #[test]
 fn an_undo_that_nobody_was_told_of_does_not_hide_what_a_newer_state_does() {
