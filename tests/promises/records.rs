@@ -101,36 +101,128 @@ fn every_record_ever_written_is_undone() {
     }
 }
 
-/// A key and a policy, as each schema has them, in an account where they were contained.
+/// A key and the policies of a user and a role, as each schema has them, in an account where they were contained.
 #[tokio::test]
 async fn what_any_release_contained_is_given_back_to_the_account() {
     let deny = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Deny", "Action": "*", "Resource": "*" }] });
+    let own =
+        json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "s3:*", "Resource": "*" }] });
     for schema in 1..=SCHEMA {
         let quell = Rehearsal::of(CONTAIN).await;
+        let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+        let on_role = async |document: &Json| {
+            let web = ("RoleName", "web-server");
+            let policy = [web, ("PolicyName", "quell-quarantine"), ("PolicyDocument", &document.to_string())];
+            iam.call("PutRolePolicy", &policy).await;
+        };
+        on_role(&own).await;
         let before = quell.cloud.world().await;
         let read = |name: &str| -> Json {
             let text = std::fs::read_to_string(directory().join(format!("{schema}-{name}.json"))).unwrap();
+            let text = text.replace("role/web/", "role/web-server/").replace("\"web\"", "\"web-server\"");
             serde_json::from_str(&quell.account.localise(&text)).unwrap()
         };
+        let written = |document: &Json| if schema == 1 { document.clone() } else { json!(document.to_string()) };
+        let mut role = read("hold-role-policy");
+        role["original"]["document"] = written(&own);
+        role["holders"][0]["from"]["document"] = written(&own);
+        role["holders"][0]["to"]["document"] = written(&deny);
         let (mut incident, key, mut policy) =
             (read("incident-held"), read("hold-access-key"), read("hold-user-policy"));
-        policy["holders"][0]["to"]["document"] = if schema == 1 { deny.clone() } else { json!(deny.to_string()) };
-        incident["holds"] = json!([key["key"], policy["key"]]);
+        policy["holders"][0]["to"]["document"] = written(&deny);
+        incident["holds"] = json!([key["key"], policy["key"], role["key"]]);
         let id = incident["id"].as_str().unwrap().to_owned();
-        for (kind, record) in [("incident", &incident), ("hold", &key), ("hold", &policy)] {
+        for (kind, record) in [("incident", &incident), ("hold", &key), ("hold", &policy), ("hold", &role)] {
             let key = record.get("key").or_else(|| record.get("id")).and_then(Json::as_str).unwrap();
             quell.cloud.put_in_ledger(&format!("{kind}/{key}"), record, None).await;
         }
-        let iam = quell.cloud.moto().service("iam", &quell.cloud.account_id);
+        on_role(&deny).await;
         let ann = [("UserName", "ann"), ("PolicyName", "quell-quarantine"), ("PolicyDocument", &deny.to_string())];
         iam.call("PutUserPolicy", &ann).await;
         let key = quell.account.real("AKIAIOSFODNN7EXAMPLE");
         iam.call("UpdateAccessKey", &[("UserName", "ann"), ("AccessKeyId", key), ("Status", "Inactive")]).await;
-        assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 2);
+        assert_eq!(quell.changes(&before, &quell.cloud.world().await).len(), 3);
 
         let undone = quell.order(json!({ "command": "undo", "incident": id }), 0).await;
         assert_eq!(undone["ok"]["verdict"], "released", "{schema}: {undone}");
         assert_eq!(quell.changes(&before, &quell.cloud.world().await), [""; 0], "{schema}");
+    }
+}
+
+/// The rules of a group, the groups of an interface and a quarantine group, as each schema has them.
+#[tokio::test]
+async fn what_any_release_changed_of_a_network_is_given_back_to_it() {
+    for schema in 1..=SCHEMA {
+        let quell = Rehearsal::of(CONTAIN).await;
+        let ec2 = quell.cloud.moto().service("ec2", &quell.cloud.account_id);
+        let [near, far] = ["vpc-0a1b2c3d4e5f60010", "vpc-0a1b2c3d4e5f60011"].map(|vpc| quell.account.real(vpc));
+        let made = async |name: &str, vpc: &str| {
+            let about = [("GroupName", name), ("GroupDescription", "as before"), ("VpcId", vpc)];
+            ec2.call("CreateSecurityGroup", &about).await["groupId"].as_str().unwrap().to_owned()
+        };
+        let ports = async |action: &str, group: &str, network: &str| {
+            let rule = [
+                ("GroupId", group),
+                ("IpPermissions.1.IpProtocol", "tcp"),
+                ("IpPermissions.1.FromPort", "22"),
+                ("IpPermissions.1.ToPort", "22"),
+                ("IpPermissions.1.IpRanges.1.CidrIp", network),
+                ("IpPermissions.1.IpRanges.1.Description", "from anywhere"),
+                ("TagSpecification.1.ResourceType", "security-group-rule"),
+                ("TagSpecification.1.Tag.1.Key", "team"),
+                ("TagSpecification.1.Tag.1.Value", "web"),
+            ];
+            ec2.call(action, &rule).await;
+        };
+        let (group, other) = (made("rules", near).await, made("other", near).await);
+        ports("AuthorizeSecurityGroupIngress", &group, "0.0.0.0/0").await;
+        let before = (quell.cloud.world().await, quell.cloud.main().rules().await);
+
+        // As Quell would have left it.
+        ports("RevokeSecurityGroupIngress", &group, "0.0.0.0/0").await;
+        ports("AuthorizeSecurityGroupIngress", &group, "10.0.0.0/8").await;
+        let interface = quell.account.real("eni-0a1b2c3d4e5f60002");
+        let moved = [("NetworkInterfaceId", interface), ("SecurityGroupId.1", other.as_str())];
+        ec2.call("ModifyNetworkInterfaceAttribute", &moved).await;
+        let quarantine = made("quell-quarantine", far).await;
+        let tag =
+            [("ResourceId.1", quarantine.as_str()), ("Tag.1.Key", "quell:managed"), ("Tag.1.Value", "quarantine")];
+        ec2.call("CreateTags", &tag).await;
+        let out = [
+            ("GroupId", quarantine.as_str()),
+            ("IpPermissions.1.IpProtocol", "-1"),
+            ("IpPermissions.1.IpRanges.1.CidrIp", "0.0.0.0/0"),
+        ];
+        ec2.call("RevokeSecurityGroupEgress", &out).await;
+        assert_eq!(quell.changes(&before.0, &quell.cloud.world().await).len(), 3);
+
+        let read = |name: &str, ids: &[(&str, &str)]| -> Json {
+            let text = std::fs::read_to_string(directory().join(format!("{schema}-{name}.json"))).unwrap();
+            let text = ids.iter().fold(text, |text, (old, new)| text.replace(old, new));
+            serde_json::from_str(&quell.account.localise(&text)).unwrap()
+        };
+        let [web, admin] = ["sg-0a1b2c3d4e5f60030", "sg-0a1b2c3d4e5f60031"].map(|group| quell.account.real(group));
+        let groups = [("eni-0a1b", interface), ("sg-0a1b", web), ("sg-0c1d", admin), ("sg-0e1f", other.as_str())];
+        let mut rules = read("hold-ingress-rules", &[("sg-0a1b", group.as_str())]);
+        // The fixture has one of each kind of rule: prefix lists and the like are not in this account.
+        let here = |rules: &mut Json| {
+            rules["rules"].as_array_mut().unwrap().retain(|rule| rule["peer"]["network"].is_string());
+        };
+        here(&mut rules["original"]);
+        here(&mut rules["holders"][0]["from"]);
+        let holds =
+            [read("hold-quarantine-group", &[("vpc-0a1b", far)]), read("hold-interface-groups", &groups), rules];
+        let mut incident = read("incident-held", &[]);
+        incident["holds"] = holds.iter().map(|hold| hold["key"].clone()).collect();
+        let id = incident["id"].as_str().unwrap().to_owned();
+        quell.cloud.put_in_ledger(&format!("incident/{id}"), &incident, None).await;
+        for hold in &holds {
+            quell.cloud.put_in_ledger(&format!("hold/{}", hold["key"].as_str().unwrap()), hold, None).await;
+        }
+        let undone = quell.order(json!({ "command": "undo", "incident": id }), 0).await;
+        assert_eq!(undone["ok"]["verdict"], "released", "{schema}: {undone}");
+        assert_eq!(quell.changes(&before.0, &quell.cloud.world().await), [""; 0], "{schema}");
+        assert_eq!(quell.cloud.main().rules().await, before.1, "{schema}");
     }
 }
 
