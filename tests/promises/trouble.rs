@@ -419,6 +419,7 @@ async fn a_quarantine_group_that_ec2_does_not_know_yet_is_closed_all_the_same() 
     assert!(quell.deliver(&read(INSTANCE)).await.is_err());
     let email = quell.email();
     assert!(email.starts_with("NOT CONTAINED: ") && email.contains("The security group does not exist"), "{email}");
+    assert!(email.contains("may work when tried again: ec2:RevokeSecurityGroupEgress"), "{email}");
     assert!(!quell.calls().iter().any(|call| call.operation == "ModifyNetworkInterfaceAttribute"), "{email}");
     quell.cloud.heal();
     assert_eq!(verdict(&quell.handle(quell.event(&read(INSTANCE)), 120).await), "contained", "{}", quell.email());
