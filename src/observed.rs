@@ -5,7 +5,6 @@ use crate::cloud_error::CloudError;
 use crate::holes::Holes;
 use crate::id::{AccessKeyId, GroupId, InstanceId, InterfaceId, RoleName, UniqueId, UserName, VpcId};
 use crate::ledger::key::IncidentId;
-use crate::plan::Step;
 use crate::policy::{Response, Tags};
 use crate::setting::{QuarantineFound, Setting};
 use jiff::Timestamp;
@@ -124,15 +123,6 @@ pub struct Neighbours {
     pub interfaces: BTreeSet<Neighbour>,
     /// There are more than one answer holds.
     pub more: bool,
-}
-
-impl Neighbours {
-    /// Those that have a group whose rules these steps would write.
-    pub fn hit_by<'a>(&self, steps: impl Iterator<Item = &'a Step>) -> impl Iterator<Item = &Neighbour> {
-        let writes = steps.filter(|step| !step.change.is_already_so());
-        let changed: BTreeSet<&GroupId> = writes.filter_map(|step| step.change.setting.group()).collect();
-        self.interfaces.iter().filter(move |other| other.groups.iter().any(|group| changed.contains(group)))
-    }
 }
 
 /// An interface of another resource.

@@ -3,10 +3,11 @@
 use super::{Case, Objection};
 use crate::finding::SubjectKind;
 use crate::id::{GroupId, InstanceId, InterfaceId, Place, RoleName, UserName};
-use crate::observed::{Exposure, Observed};
+use crate::observed::{Exposure, Neighbour, Observed};
 use crate::policy::{Asked, Policy, Protection, Refusal, Tags};
 use crate::setting::{Principal, Setting};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// The tag that AWS puts on what a stack makes. Nobody else can: `aws:` is AWS's own.
 const STACK: &str = "aws:cloudformation:stack-id";
@@ -132,7 +133,10 @@ fn cut_off(case: &Case<'_>) -> Vec<Thing> {
         return Vec::new();
     };
     let at = &case.plan.subject.at;
-    let things = neighbours.hit_by(case.plan.steps()).flat_map(|other| {
+    let writes = case.plan.steps().filter(|step| !step.change.is_already_so());
+    let changed: BTreeSet<&GroupId> = writes.filter_map(|step| step.change.setting.group()).collect();
+    let is_hit = |other: &&Neighbour| other.groups.iter().any(|group| changed.contains(group));
+    let things = neighbours.interfaces.iter().filter(is_hit).flat_map(|other| {
         let interface = Thing { tags: other.tags.clone(), ..interface(at, &other.id) };
         other.instance.iter().map(|id| instance(at, id, &Tags::new())).chain([interface])
     });

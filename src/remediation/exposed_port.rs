@@ -181,7 +181,10 @@ fn blast(exposure: &Exposure, steps: &[Step]) -> BlastRadius {
             return blast;
         }
     };
-    let names: BTreeSet<String> = neighbours.hit_by(steps.iter()).map(name_of).collect();
+    let writes = steps.iter().filter(|step| !step.change.is_already_so());
+    let changed: BTreeSet<&GroupId> = writes.filter_map(|step| step.change.setting.group()).collect();
+    let hit = |other: &&Neighbour| other.groups.iter().any(|group| changed.contains(group));
+    let names: BTreeSet<String> = neighbours.interfaces.iter().filter(hit).map(name_of).collect();
     if names.is_empty() {
         blast.add(0, "Nothing else that was seen has the security groups whose rules change.");
     } else {

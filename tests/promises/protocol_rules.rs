@@ -155,7 +155,7 @@ fn an_undo_that_nobody_was_told_of_does_not_hide_what_a_newer_state_does() {
     let record = won(&newer, &Seen::incident(untold)).unwrap();
     assert_eq!((record.status, record.incident.news), (Status::Containing, None));
     let said = &record.incident.parts[0].plan.notes;
-    assert!(said.iter().any(|note| note == "an undo before this: the key: given back"), "{said:?}");
+    assert!(said.iter().any(|note| note == "before this, and not told yet: the key: given back"), "{said:?}");
 }
 
 #[test]

@@ -287,7 +287,7 @@ fn begin(claim: &Claim, seen: &Seen, mut record: IncidentRecord, how: How) -> De
     // An undo that nobody was told of is told with what comes of this: by itself it would be taken for all there is to tell.
     let undone = seen.incident.as_ref().and_then(|known| known.incident.news.as_ref());
     if let (Some(News::GivenBack { settings, .. }), Some(part)) = (undone, record.incident.parts.first_mut()) {
-        let notes = settings.iter().map(|it| format!("an undo before this: {}: {}", it.setting, it.became));
+        let notes = settings.iter().map(|it| format!("before this, and not told yet: {}: {}", it.setting, it.became));
         part.plan.notes.extend(notes);
     }
     if matches!(how, How::Again | How::Fresh) && matches!(record.incident.news, None | Some(News::GivenBack { .. })) {
